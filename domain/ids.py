@@ -1,0 +1,121 @@
+"""
+Identities. A member's id is random but rises with time; what belongs to the member shares its first 104 bits.
+
+The last 24 bits of a stream's id say what it is: 8 bits for the kind, 16 for which one of that kind. So a family of
+streams lies together in the table, and jobs that work in id order read neighbouring pages (docs/decisions/0003).
+A national number is never an id, nor hashed into one.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Callable
+from typing import NewType
+from uuid import UUID
+
+from domain.errors import Unreadable
+
+StreamId = NewType("StreamId", UUID)
+MemberId = NewType("MemberId", UUID)
+
+_TAIL_BITS = 24
+_TAIL_MASK = (1 << _TAIL_BITS) - 1
+_ORDINAL_MAX = 0xFFFF
+
+
+class Kind(enum.IntEnum):
+    """
+    What a stream is: stored in its id, so the numbers never change and are never used again.
+    """
+
+    MEMBER = 0x00
+    ZORGKAS_AFFILIATION = 0x01
+    # 0x02 policy and 0x03 claim are kept free for the aggregates to come.
+    BANK_ACCOUNT = 0x40
+    BANK_MOVEMENT = 0x41
+    RUN = 0x60
+
+
+class NotAMemberId(Unreadable):
+    """
+    A member's id is a version 7 UUID whose last six hexadecimal digits are zero; `backoffice ids` makes them.
+    """
+
+
+def new_member_id(*, moment_ms: int, randomness: Callable[[int], bytes]) -> MemberId:
+    """
+    Make a member's id from milliseconds since 1970 and a source of random bytes (50 of its bits are random).
+    """
+    return MemberId(_version_7(moment_ms=moment_ms, random_bits=int.from_bytes(randomness(10), "big"), tail=0))
+
+
+def new_run_id(*, moment_ms: int, randomness: Callable[[int], bytes]) -> StreamId:
+    random_bits = int.from_bytes(randomness(10), "big")
+    return StreamId(_version_7(moment_ms=moment_ms, random_bits=random_bits, tail=Kind.RUN << 16))
+
+
+def member_id_from_text(text: str) -> MemberId:
+    """
+    Read a member's id; raises NotAMemberId for anything that is not one.
+    """
+    try:
+        candidate = UUID(text)
+    except ValueError:
+        raise NotAMemberId from None
+    if candidate.version != 7 or candidate.int & _TAIL_MASK or str(candidate) != text.lower():
+        raise NotAMemberId
+    return MemberId(candidate)
+
+
+def belonging_to(owner: UUID, kind: Kind, ordinal: int = 0) -> StreamId:
+    """
+    Return the id of the owner's stream of that kind: the same 104 bits, another tail.
+    """
+    if not 0 <= ordinal <= _ORDINAL_MAX:
+        raise ValueError("a member has at most 65,536 streams of one kind")
+    return StreamId(UUID(int=(owner.int & ~_TAIL_MASK) | (kind << 16) | ordinal))
+
+
+def owner_of(stream: UUID) -> MemberId:
+    """
+    Return whose stream it is: the member for what belongs to a member, the stream's own family otherwise.
+    """
+    return MemberId(UUID(int=stream.int & ~_TAIL_MASK))
+
+
+def kind_of(stream: UUID) -> Kind:
+    return Kind((stream.int & _TAIL_MASK) >> 16)
+
+
+def derived_id(kind: Kind, *facts: str) -> StreamId:
+    """
+    Return the id that these facts always give, such as a bank account by its IBAN: the same facts, the same stream.
+    """
+    digest = hashlib.sha256("\x1f".join(facts).encode()).digest()
+    number = int.from_bytes(digest[:16], "big")
+    number = (number & ~(0xF << 76)) | (0x8 << 76)  # version 8: made by a rule of our own (RFC 9562)
+    number = (number & ~(0x3 << 62)) | (0x2 << 62)
+    return StreamId(UUID(int=(number & ~_TAIL_MASK) | (kind << 16)))
+
+
+def derived_key(*facts: str) -> UUID:
+    """
+    Return a deterministic id for an effect or a command, such as one letter of one run: sent twice, it is the same one.
+    """
+    digest = hashlib.sha256("\x1f".join(facts).encode()).digest()
+    number = int.from_bytes(digest[:16], "big")
+    number = (number & ~(0xF << 76)) | (0x8 << 76)
+    number = (number & ~(0x3 << 62)) | (0x2 << 62)
+    return UUID(int=number)
+
+
+def _version_7(*, moment_ms: int, random_bits: int, tail: int) -> UUID:
+    if not 0 <= moment_ms < 1 << 48:
+        raise ValueError("milliseconds since 1970 in 48 bits")
+    number = moment_ms << 80
+    number |= 0x7 << 76
+    number |= (random_bits >> 50 & 0xFFF) << 64
+    number |= 0x2 << 62
+    number |= (random_bits & ((1 << 38) - 1)) << _TAIL_BITS
+    return UUID(int=number | tail)

@@ -1,0 +1,26 @@
+"""
+What every test may use: golden files, and (in `tests/servers.py`) the real database and the real broker.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.golden_files import Golden
+
+pytest_plugins = ["tests.servers"]
+
+# The same examples on every machine: a failing build fails again. Nights run more (HYPOTHESIS_PROFILE=night).
+settings.register_profile("build", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("night", max_examples=20_000, deadline=None)
+settings.load_profile("build")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--approve", action="store_true", help="write the golden files instead of comparing")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    return Golden(approve=request.config.getoption("--approve"))
