@@ -1,0 +1,3 @@
+"""
+The store and the read models on PostgreSQL.
+"""

@@ -1,0 +1,3 @@
+"""
+What can be asked: use cases. They know ports, never drivers.
+"""

@@ -1,0 +1,3 @@
+"""
+What is true: words, rules, aggregates. Pure.
+"""

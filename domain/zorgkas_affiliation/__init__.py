@@ -1,0 +1,3 @@
+"""
+The affiliation with CM-Zorgkas, in three files: what can have happened, what we remember of it, what we decide.
+"""

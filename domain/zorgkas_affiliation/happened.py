@@ -1,0 +1,309 @@
+"""
+The affiliation of one member with CM-Zorgkas: what is owed per year, what was paid, missed, written, reported and
+fined.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from domain.events import Basis, Event
+from domain.ids import StreamId
+from domain.money import Cents
+from domain.personal import Personal
+
+# --- What can have happened ------------------------------------------------------------------------------------------
+# These names and fields are the storage format. Add, never rename: docs/decisions/0004.
+
+AffiliationKind = Literal["mandatory", "voluntary"]
+MatchedBy = Literal["ogm", "amount_and_iban", "person"]
+
+
+class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    A part of a payment put on the premium of one year.
+    """
+
+    year: int
+    amount_cents: Cents
+
+
+class AffiliationOpened(Event, frozen=True, kw_only=True):
+    """
+    The member belongs to CM-Zorgkas' scope from a calendar year on: mandatory, or voluntary because they asked.
+    """
+
+    kind: AffiliationKind
+    from_year: int
+    basis: Basis
+
+
+class ZorgpremieCharged(Event, frozen=True, kw_only=True):
+    """
+    The premium of one calendar year is owed. One amount, one payment (Rules: ZP-1, ZP-2, ZP-5).
+    """
+
+    year: int
+    amount_cents: Cents
+    reduced: bool
+    due_on: date
+    basis: Basis
+
+
+class ZorgpremieAmountChanged(Event, frozen=True, kw_only=True):
+    """
+    A late fact (increased allowance with effect in the past) changed what a year costs; what was paid too much is
+    credit.
+    """
+
+    year: int
+    from_cents: Cents
+    to_cents: Cents
+    reduced: bool
+    freed_cents: Cents
+    basis: Basis
+
+
+class InvitationIssued(Event, frozen=True, kw_only=True):
+    """
+    The payment invitation of a year was made, with a structured communication of its own (Rule: ZP-4).
+
+    `amount_cents` is what is asked: this year's premium with the arrears of earlier years that are asked along.
+    """
+
+    year: int
+    letter_id: UUID
+    amount_cents: Cents
+    ogm: str
+    account: str
+    due_on: date
+    issued_on: date
+    basis: Basis
+
+
+class PaymentReceived(Event, frozen=True, kw_only=True):
+    """
+    Money came in for this member. `value_date` decides, not the day we heard of it (Rule: ZB-1).
+
+    amount = sum of allocations + credit. Oldest year first, years that can still lead to a fine before others (ZP-16).
+    """
+
+    movement: StreamId
+    amount_cents: Cents
+    value_date: date
+    booked_on: date
+    matched_by: MatchedBy
+    allocations: tuple[Allocation, ...]
+    credit_cents: Cents
+    payer_iban: Personal
+    basis: Basis
+
+
+class PaymentReversed(Event, frozen=True, kw_only=True):
+    """
+    The bank took a payment back; its allocations and credit are undone, the years are open again.
+    """
+
+    movement: StreamId
+    reversed_by: StreamId
+    amount_cents: Cents
+    value_date: date
+    allocations: tuple[Allocation, ...]
+    credit_cents: Cents
+    basis: Basis
+
+
+class CreditAllocated(Event, frozen=True, kw_only=True):
+    """
+    Credit of earlier payments was put on years that were open.
+    """
+
+    allocations: tuple[Allocation, ...]
+    allocated_on: date
+    basis: Basis
+
+
+class CreditRefunded(Event, frozen=True, kw_only=True):
+    """
+    Credit went back to the member by bank transfer on that day.
+    """
+
+    amount_cents: Cents
+    refunded_on: date
+    reference: str
+    basis: Basis
+
+
+class YearMissed(Event, frozen=True, kw_only=True):
+    """
+    On the last day to pay, the year was unpaid or incomplete (Rule: ZB-1).
+    """
+
+    year: int
+    missed_on: date
+    open_cents: Cents
+    basis: Basis
+
+
+class MissCorrected(Event, frozen=True, kw_only=True):
+    """
+    The year was not missed after all: money that was on the account in time, or a late fact, became known (Rule: ZB-1).
+    """
+
+    year: int
+    because: Literal["paid_in_time", "amount_changed"]
+    known_on: date
+    basis: Basis
+
+
+class MissReinstated(Event, frozen=True, kw_only=True):
+    """
+    The year is missed again: the payment that had corrected or prevented the miss was taken back by the bank.
+    """
+
+    year: int
+    open_cents: Cents
+    known_on: date
+    basis: Basis
+
+
+class ReminderIssued(Event, frozen=True, kw_only=True):
+    """
+    A reminder for a year not paid after its invitation, unless a registered letter asked for it (Rule: ZB-12).
+    """
+
+    year: int
+    letter_id: UUID
+    amount_cents: Cents
+    ogm: str
+    account: str
+    issued_on: date
+    basis: Basis
+
+
+class RegisteredLetterIssued(Event, frozen=True, kw_only=True):
+    """
+    The registered letter was made, with all premiums due. It counts as sent only once posting is proved (ZB-2, ZB-9).
+    """
+
+    letter_id: UUID
+    letter_year: int
+    years: tuple[Allocation, ...]
+    amount_cents: Cents
+    ogm: str
+    account: str
+    pay_by: date
+    issued_on: date
+    basis: Basis
+
+
+class RegisteredLetterPosted(Event, frozen=True, kw_only=True):
+    """
+    The post proved that it took the letter on that day; `barcode` is the post's own (30 digits).
+    """
+
+    letter_id: UUID
+    posted_on: date
+    barcode: str
+    basis: Basis
+
+
+class RegisteredLetterWithdrawn(Event, frozen=True, kw_only=True):
+    """
+    A letter that was made but not posted is not to be posted: fewer missed years are open than the law asks.
+    """
+
+    letter_id: UUID
+    withdrawn_on: date
+    because: Literal["paid", "miss_corrected", "amount_changed", "no_proof_in_time"]
+    basis: Basis
+
+
+class PostedLetterContradicted(Event, frozen=True, kw_only=True):
+    """
+    A letter already posted turns out to be wrong; nothing is undone by itself, a person decides what to tell the
+    member.
+    """
+
+    letter_id: UUID
+    known_on: date
+    because: Literal["miss_corrected", "amount_changed", "posted_after_withdrawal"]
+    basis: Basis
+
+
+class ReportedToAgency(Event, frozen=True, kw_only=True):
+    """
+    The member stands in the report to the Agency: letter posted in time, still too much unpaid on the last day (ZB-10).
+    """
+
+    letter_id: UUID
+    report_id: UUID
+    years: tuple[Allocation, ...]
+    amount_cents: Cents
+    reported_on: date
+    basis: Basis
+
+
+class ReportCorrected(Event, frozen=True, kw_only=True):
+    """
+    The report was taken back for this member: the money was on the account before the fine could be imposed (ZB-4,
+    ZB-10).
+    """
+
+    letter_id: UUID
+    report_id: UUID
+    corrected_on: date
+    because: Literal["paid", "miss_corrected", "amount_changed"]
+    basis: Basis
+
+
+class FineImposed(Event, frozen=True, kw_only=True):
+    """
+    The Agency told us that it imposed a fine; it claims the premiums of those years itself (Rules: ZB-5, ZB-6).
+    """
+
+    reference: str
+    letter_id: UUID
+    years: tuple[int, ...]
+    amount_cents: Cents
+    imposed_on: date
+    basis: Basis
+
+
+class FineFollowedUp(Event, frozen=True, kw_only=True):
+    """
+    What the Agency told us since about a fine (Rules: ZB-7, ZB-10).
+    """
+
+    reference: str
+    outcome: Literal["appealed", "annulled", "paid", "in_instalments"]
+    happened_on: date
+    basis: Basis
+
+
+HappenedToAffiliation = (
+    AffiliationOpened
+    | ZorgpremieCharged
+    | ZorgpremieAmountChanged
+    | InvitationIssued
+    | PaymentReceived
+    | PaymentReversed
+    | CreditAllocated
+    | CreditRefunded
+    | YearMissed
+    | MissCorrected
+    | MissReinstated
+    | ReminderIssued
+    | RegisteredLetterIssued
+    | RegisteredLetterPosted
+    | RegisteredLetterWithdrawn
+    | PostedLetterContradicted
+    | ReportedToAgency
+    | ReportCorrected
+    | FineImposed
+    | FineFollowedUp
+)

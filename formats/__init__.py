@@ -1,0 +1,3 @@
+"""
+What the papers look like: facts and bytes, pure.
+"""

@@ -1,0 +1,3 @@
+"""
+What is shown: events in, rows out; one read model per module.
+"""
