@@ -8,16 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from domain.catalogue import Aggregate
+from domain.envelope import Commit, Envelope
 from domain.errors import Conflict, Refused
 from domain.events import Event
 from domain.ids import StreamId
+
+__all__ = [
+    "Answer",
+    "Change",
+    "Clock",
+    "Commit",
+    "Envelope",
+    "EventStore",
+    "Feed",
+    "IdReused",
+    "Loaded",
+    "MarkTaken",
+    "Unit",
+    "WrittenMeanwhile",
+]
 
 S = TypeVar("S")
 E = TypeVar("E", bound=Event)
@@ -39,35 +55,6 @@ class MarkTaken(Refused):
     """
     Something that must be unique, such as a national number, is already in use by another member.
     """
-
-
-class Commit(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What is the same for all events of one transaction. `cause` says where it came from, such as `import` or a job's
-    name.
-    """
-
-    command_id: UUID
-    actor: str
-    business_date: date
-    cause: str
-    run: StreamId | None = None
-
-
-class Envelope(NamedTuple):
-    """
-    One recorded event. `position` rises over the whole store, `version` counts from 1 within the stream.
-
-    `recorded_at` is aware UTC: the moment we knew. A NamedTuple because feeds make millions of them.
-    """
-
-    position: int
-    stream: StreamId
-    version: int
-    type: str
-    recorded_at: datetime
-    event: Event
-    commit: Commit
 
 
 class Loaded(NamedTuple, Generic[S]):
