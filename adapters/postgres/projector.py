@@ -1,0 +1,238 @@
+"""
+Read models on PostgreSQL: batches of events in, rows changed and position moved in one transaction.
+
+Each read model has a schema of its own, `rm_<name>`. A worker whose position is not the stored one is fenced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection, Cursor, sql
+
+from application.ports import Feed
+from domain.envelope import Envelope
+from domain.errors import Conflict
+from domain.ids import kind_of
+from projections.model import ReadModel, Row, StreamRows, Table
+
+#: Live batches; a catch-up over millions takes larger ones, because events of one stream then fold together.
+BATCH_EVENTS = 5_000
+CATCH_UP_EVENTS = 20_000
+
+
+class Fenced(Conflict):
+    """
+    Another projector moved this read model meanwhile; this one stops and reads its position again.
+    """
+
+
+def schema_of(model: ReadModel) -> str:
+    return f"rm_{model.name}"
+
+
+def qualified(schema: str, table: Table) -> sql.Identifier:
+    return sql.Identifier(schema, table.name)
+
+
+class Projector:
+    """
+    Keeps one read model up to date. `connection` is not in autocommit; the projector owns its transactions.
+    """
+
+    def __init__(self, *, connection: Connection[Any], feed: Feed, model: ReadModel) -> None:
+        self._connection = connection
+        self._feed = feed
+        self._model = model
+        self._writer = RowWriter(schema_of(model), model.tables)
+        self.position = -1
+
+    def catch_up(self, *, moved: Callable[[int], None] | None = None, until: int | None = None) -> int:
+        """
+        Apply events until the feed has no more (or position `until` is reached); return how many were read.
+
+        Raises Fenced when another projector moved the position meanwhile.
+        """
+        read = 0
+        self.position = self.stored_position()
+        target = self._feed.high_water() if until is None else until
+        while self.position < target:
+            limit = CATCH_UP_EVENTS if target - self.position > CATCH_UP_EVENTS else BATCH_EVENTS
+            batch = self._feed.read(after=self.position, limit=limit)
+            if not batch:
+                break
+            self.apply(batch)
+            read += len(batch)
+            if moved is not None:
+                moved(len(batch))
+        return read
+
+    def stored_position(self) -> int:
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            cursor.execute("SELECT position FROM projection_positions WHERE projection = %s", [self._model.name])
+            found = cursor.fetchone()
+        return int(found[0]) if found else create(self._connection, self._model)
+
+    def apply(self, batch: Sequence[Envelope]) -> None:
+        """
+        Fold a batch into the rows and move the position, in one transaction.
+        """
+        reached = batch[-1].position
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE projection_positions SET position = %s, moved_at = clock_timestamp() "
+                "WHERE projection = %s AND version = %s AND position = %s",
+                [reached, self._model.name, self._model.version, self.position],
+            )
+            if cursor.rowcount != 1:
+                raise Fenced(projection=self._model.name, position=self.position)
+            fold_into(cursor, self._model, self._writer, batch)
+        self.position = reached
+
+
+def fold_into(cursor: Cursor[Any], model: ReadModel, writer: RowWriter, batch: Sequence[Envelope]) -> None:
+    """
+    Fold the batch's events, stream by stream, into the rows that stand, and write what changed.
+    """
+    kinds = model.kinds
+    by_stream: dict[UUID, list[Envelope]] = {}
+    for envelope in batch:
+        if kind_of(envelope.stream) in kinds:
+            by_stream.setdefault(envelope.stream, []).append(envelope)
+    if not by_stream:
+        return
+    rows = writer.rows_of(cursor, by_stream)
+    evolve = model.evolve
+    for stream, envelopes in by_stream.items():
+        of_stream = rows.get(stream)
+        if of_stream is None:
+            of_stream = rows[stream] = StreamRows()
+        for envelope in envelopes:
+            evolve(of_stream, envelope)
+    writer.write(cursor, rows)
+
+
+class RowWriter:
+    """
+    Reads and writes the rows of a read model's tables, a batch of streams at a time.
+    """
+
+    def __init__(self, schema: str, tables: Sequence[Table]) -> None:
+        self._tables = tables
+        self._select = {table.name: _select(schema, table) for table in tables}
+        self._upsert = {table.name: _upsert(schema, table) for table in tables}
+        self._delete = {table.name: _delete(schema, table) for table in tables}
+
+    def rows_of(self, cursor: Cursor[Any], streams: Mapping[UUID, object]) -> dict[UUID, StreamRows]:
+        found: dict[UUID, StreamRows] = {}
+        wanted = sorted(streams)
+        for table in self._tables:
+            cursor.execute(self._select[table.name], [wanted], binary=True)
+            make, name, rest = table.row, table.name, [table.fields.index(column) for column in table.key[1:]]
+            for values in cursor.fetchall():
+                of_stream = found.get(values[0])
+                if of_stream is None:
+                    of_stream = found[values[0]] = StreamRows()
+                of_stream.already(name, make(*values), *(values[index] for index in rest))
+        return found
+
+    def write(self, cursor: Cursor[Any], rows: Mapping[UUID, StreamRows]) -> None:
+        puts: dict[str, list[Row]] = {table.name: [] for table in self._tables}
+        drops: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in self._tables}
+        for stream, of_stream in rows.items():
+            for (name, key), row in of_stream.changed.items():
+                if row is None:
+                    drops[name].append((stream, *key))
+                else:
+                    puts[name].append(row)
+        for table in self._tables:
+            if drops[table.name]:
+                cursor.execute(self._delete[table.name], columns_of(drops[table.name]))
+            if puts[table.name]:
+                values = [tuple(getattr(row, name) for name in table.fields) for row in puts[table.name]]
+                cursor.execute(self._upsert[table.name], columns_of(values))
+
+
+def columns_of(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def create(connection: Connection[Any], model: ReadModel, *, schema: str | None = None) -> int:
+    """
+    Make the read model's schema and tables, empty, at position 0; return that position.
+    """
+    name = schema or schema_of(model)
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"projection:{model.name}"])
+        cursor.execute("SELECT position FROM projection_positions WHERE projection = %s", [model.name])
+        if schema is None and (found := cursor.fetchone()):
+            return int(found[0])  # another process made it while we waited
+        make_tables(cursor, name, model.tables, indexed=True)
+        if schema is None:
+            cursor.execute(
+                "INSERT INTO projection_positions (projection, version, position) VALUES (%s, %s, 0)",
+                [model.name, model.version],
+            )
+    return 0
+
+
+def make_tables(cursor: Cursor[Any], schema: str, tables: Sequence[Table], *, indexed: bool) -> None:
+    cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO PUBLIC").format(sql.Identifier(schema)))
+    for table in tables:
+        cursor.execute(
+            sql.SQL("CREATE TABLE {} (" + table.columns + ") WITH (fillfactor = 50)").format(qualified(schema, table))
+        )
+        cursor.execute(sql.SQL("GRANT SELECT ON {} TO PUBLIC").format(qualified(schema, table)))
+        if indexed:
+            add_indexes(cursor, schema, table)
+
+
+def add_indexes(cursor: Cursor[Any], schema: str, table: Table) -> None:
+    key = sql.SQL(", ").join(sql.Identifier(column) for column in table.key)
+    cursor.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(qualified(schema, table), key))
+    for index in table.indexes:
+        cursor.execute(sql.SQL(index).format(table=qualified(schema, table)))
+
+
+def _types(table: Table) -> dict[str, str]:
+    """
+    Return the SQL type of each column, read from the column list itself.
+    """
+    words = [definition.split() for definition in table.columns.split(",")]
+    return {word[0]: word[1] for word in words}
+
+
+def _arrays(table: Table, names: Sequence[str]) -> sql.Composable:
+    types = _types(table)
+    return sql.SQL(", ").join(sql.SQL("%s::" + types[name] + "[]") for name in names)
+
+
+def _names(names: Sequence[str]) -> sql.Composable:
+    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
+
+
+def _select(schema: str, table: Table) -> sql.Composable:
+    return sql.SQL("SELECT {} FROM {} WHERE stream = ANY(%s)").format(_names(table.fields), qualified(schema, table))
+
+
+def _upsert(schema: str, table: Table) -> sql.Composable:
+    others = [name for name in table.fields if name not in table.key]
+    action = sql.SQL("UPDATE SET {}").format(
+        sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in others)
+    )
+    return sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO {}").format(
+        qualified(schema, table),
+        _names(table.fields),
+        _arrays(table, table.fields),
+        _names(table.key),
+        action if others else sql.SQL("NOTHING"),
+    )
+
+
+def _delete(schema: str, table: Table) -> sql.Composable:
+    return sql.SQL("DELETE FROM {} WHERE ({}) IN (SELECT * FROM unnest({}))").format(
+        qualified(schema, table), _names(table.key), _arrays(table, table.key)
+    )

@@ -1,0 +1,103 @@
+"""
+What payment matching looks up: payments by movement, and accounts that members pay from (as keyed digests, never the
+IBAN).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import cast
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from domain.envelope import Envelope
+from domain.ids import Kind, owner_of
+from domain.member import BankAccountGiven
+from domain.personal import ERASED
+from domain.zorgkas_affiliation.happened import PaymentReceived, PaymentReversed
+from projections.model import Row, StreamRows, Table
+
+
+class PaymentRow(Row, frozen=True):
+    """
+    One movement that is this member's payment; `reversed_by` is the movement that took it back.
+    """
+
+    stream: UUID
+    movement: UUID
+    amount_cents: int
+    value_date: date
+    booked_on: date
+    matched_by: str
+    recorded_on: date
+    reversed_by: UUID | None = None
+
+
+class KnownAccountRow(Row, frozen=True):
+    """
+    An account known for a member: given by the member, or seen on a payment that carried the member's own OGM.
+    """
+
+    stream: UUID
+    digest: bytes
+    member: UUID
+
+
+PAYMENT = Table(
+    name="payment",
+    row=PaymentRow,
+    columns="""
+    stream uuid NOT NULL, movement uuid NOT NULL, amount_cents bigint NOT NULL, value_date date NOT NULL,
+    booked_on date NOT NULL, matched_by text NOT NULL, recorded_on date NOT NULL, reversed_by uuid""",
+    key=("stream", "movement"),
+    indexes=("CREATE UNIQUE INDEX ON {table} (movement)",),
+)
+KNOWN_ACCOUNT = Table(
+    name="known_account",
+    row=KnownAccountRow,
+    columns="stream uuid NOT NULL, digest bytea NOT NULL, member uuid NOT NULL",
+    key=("stream", "digest"),
+    indexes=("CREATE INDEX ON {table} (digest)",),
+)
+
+
+class Payments:
+    """
+    Rule: ZP-14. `blind` turns an IBAN into a keyed digest; without the key the table says nothing about anyone.
+    """
+
+    name = "payments"
+    version = 1
+    kinds = frozenset({Kind.ZORGKAS_AFFILIATION, Kind.MEMBER})
+    tables = (PAYMENT, KNOWN_ACCOUNT)
+    reads_personal = True
+
+    def __init__(self, blind: Callable[[str, str], bytes]) -> None:
+        self._blind = blind
+
+    def evolve(self, rows: StreamRows, envelope: Envelope) -> None:
+        event = envelope.event
+        match event:
+            case BankAccountGiven():
+                self._known(rows, envelope, event.iban)
+            case PaymentReceived():
+                row = PaymentRow(envelope.stream, event.movement, event.amount_cents, event.value_date,
+                                 event.booked_on, event.matched_by, envelope.commit.business_date)  # fmt: skip
+                rows.put("payment", row, event.movement)
+                # Only an own OGM or a person's word makes an account known: a guess must not feed later guesses.
+                if event.matched_by != "amount_and_iban":
+                    self._known(rows, envelope, event.payer_iban)
+            case PaymentReversed():
+                paid = cast(PaymentRow | None, rows.get("payment", event.movement))
+                if paid is not None:
+                    rows.put("payment", replace(paid, reversed_by=event.reversed_by), event.movement)
+            case _:
+                pass
+
+    def _known(self, rows: StreamRows, envelope: Envelope, iban: str) -> None:
+        if iban in ("", ERASED):
+            return
+        digest = self._blind("iban", iban)
+        rows.put("known_account", KnownAccountRow(envelope.stream, digest, owner_of(envelope.stream)), digest)
