@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.golden_files import Golden
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.kafka_servers"]
 
 # The same examples on every machine: a failing build fails again. Nights run more (HYPOTHESIS_PROFILE=night).
 settings.register_profile("build", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

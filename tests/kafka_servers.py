@@ -1,0 +1,126 @@
+"""
+The real broker and the real registry that tests run on, once per session; and brokers of a test's own, to be killed.
+
+Nothing outlives pytest: should pytest itself be killed, a watchman process sees its pipe close and ends what runs here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.kafka import clients
+from adapters.kafka.broker import FAST, FAST_CLUSTER, Kafka
+from adapters.kafka.registry import Registry
+
+ROOT = Path(__file__).parent.parent
+
+#: Only for tests: members of a group may be declared dead soon, and nothing is compacted.
+TEST_SETTINGS = {"group.min.session.timeout.ms": "500", "log.cleaner.enable": "false"}
+
+_WATCHMAN = """
+import shutil, sys, pathlib
+sys.stdin.read()
+from adapters.kafka import jvm
+folder = pathlib.Path(sys.argv[1])
+if folder.exists():
+    for part in [folder, *folder.rglob("*")]:
+        if part.is_dir() and jvm.running(part):
+            jvm.kill(part)
+    shutil.rmtree(folder, ignore_errors=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def servers_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """
+    A folder for servers; what still runs in it when pytest ends, however it ends, is killed.
+    """
+    folder = tmp_path_factory.mktemp("servers")
+    watchman = subprocess.Popen(
+        [sys.executable, "-c", _WATCHMAN, str(folder)], cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True
+    )
+    yield folder
+    watchman.communicate()
+    assert watchman.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def kafka(servers_folder: Path) -> Iterator[Kafka]:
+    """
+    A broker that all tests share; make topics of your own, and leave it running.
+    """
+    server = Kafka(servers_folder / "kafka", pace=FAST, extra=TEST_SETTINGS)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def registry(servers_folder: Path) -> Iterator[Registry]:
+    """
+    A schema registry that all tests share; use subjects of your own.
+    """
+    server = Registry(servers_folder / "registry")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_kafka(servers_folder: Path) -> Iterator[Kafka]:
+    """
+    A broker for one test, which may kill, pause and restart it.
+    """
+    server = Kafka(servers_folder / f"kafka-{uuid.uuid4().hex[:8]}", pace=FAST, extra=TEST_SETTINGS)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def kafka_cluster(servers_folder: Path) -> Iterator[Kafka]:
+    """
+    Three brokers for one test, which may kill any of them.
+    """
+    folder = servers_folder / f"cluster-{uuid.uuid4().hex[:8]}"
+    server = Kafka(folder, nodes=3, pace=FAST_CLUSTER, extra=TEST_SETTINGS)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def make_topic() -> Callable[..., str]:
+    """
+    Make a topic with a name of its own on a broker: `make_topic(kafka, partitions=3)` returns the name.
+    """
+
+    def make(server: Kafka, *, partitions: int = 1, name: str | None = None) -> str:
+        topic = name or f"test.{uuid.uuid4().hex[:12]}"
+        copies = min(3, len(server.node_ids))
+        admin = clients.admin(server.address)
+        try:
+            admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": copies}})
+        finally:
+            admin.close()
+        eventually(lambda: clients.probe(server.address).partitions.get(topic) == partitions)
+        return topic
+
+    return make
+
+
+def eventually(true: Callable[[], bool], *, within_s: float = 15.0) -> None:
+    """
+    Wait until something becomes true; fails after `within_s` seconds.
+    """
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, f"did not become true within {within_s} seconds"
+        time.sleep(0.02)
