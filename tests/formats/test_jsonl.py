@@ -1,0 +1,123 @@
+"""
+Files of commands are taken whole or refused with the line and the reason, never with the value.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from formats.jsonl import LINE_BYTES_MAX, closing_line, read_lines, write_lines
+from formats.rejections import InputRejected
+
+GOOD = b'{"a":1}\n{"b":"twee"}\n'
+
+
+def closed(body: bytes) -> bytes:
+    return body + closing_line(body)
+
+
+def rejection(content: bytes) -> tuple[str, int | None]:
+    with pytest.raises(InputRejected) as caught:
+        read_lines(content)
+    return caught.value.code, caught.value.line
+
+
+def test_a_good_file_gives_its_objects_with_their_line_numbers():
+    assert read_lines(closed(GOOD)) == [(1, {"a": 1}), (2, {"b": "twee"})]
+
+
+@pytest.mark.parametrize(
+    ("body", "objects"),
+    [
+        pytest.param(b"\xef\xbb\xbf" + GOOD, 2, id="a byte order mark at the start"),
+        pytest.param(GOOD.replace(b"\n", b"\r\n"), 2, id="line ends of Windows"),
+        pytest.param(b"\n" + GOOD + b"\n\n", 2, id="blank lines"),
+        pytest.param('{"a":"x\u2028y"}\n'.encode(), 1, id="a line separator inside a text does not cut it"),
+        pytest.param(b'{"a":"\'; DROP TABLE members; --"}\n', 1, id="SQL is just text"),
+        pytest.param(
+            b'{"a":"=cmd|x"}\n{"a":"<script>"}\n{"a":"../../etc"}\n', 3, id="formulas, tags and paths are text"
+        ),
+    ],
+)
+def test_what_is_tolerated(body, objects):
+    assert len(read_lines(closed(body))) == objects
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        pytest.param(b'{"amount":1,"amount":9}', "DUPLICATE_KEY", id="a key twice"),
+        pytest.param(b'{"deep":{"x":1,"x":1}}', "DUPLICATE_KEY", id="a key twice, deeper"),
+        pytest.param(b'{"a":NaN}', "NUMBER", id="NaN"),
+        pytest.param(b'{"a":-Infinity}', "NUMBER", id="infinity"),
+        pytest.param(b'{"a":1e400}', "NUMBER", id="an exponent"),
+        pytest.param(b'{"a":1E2}', "NUMBER", id="a small exponent"),
+        pytest.param(b'{"a":12.50}', "NUMBER", id="a fraction"),
+        pytest.param(b'{"a":-0.00}', "NUMBER", id="a negative zero with decimals"),
+        pytest.param(b'{"a":-0}', "NUMBER", id="a negative zero"),
+        pytest.param(b'{"a":' + b"9" * 5000 + b"}", "NUMBER", id="a number of 5,000 digits"),
+        pytest.param(b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}", "LIMIT", id="nested 30,000 deep"),
+        pytest.param(b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", "LIMIT", id="nested 40 deep"),
+        pytest.param(b'{"a":"' + b"x" * LINE_BYTES_MAX + b'"}', "LIMIT", id="a line too long"),
+        pytest.param(rb'{"a":"\ud800"}', "TEXT", id="half a character"),
+        pytest.param(rb'{"a":"\u0000"}', "TEXT", id="a NUL"),
+        pytest.param(rb'{"a":"x\u202ey"}', "TEXT", id="text turned around"),
+        pytest.param(b'{"a":"\xe9"}', "ENCODING", id="Latin-1"),
+        pytest.param('{"a":1}'.encode("utf-16"), "ENCODING", id="UTF-16"),
+        pytest.param(b'\xef\xbb\xbf{"a":1}', "SCHEMA", id="a byte order mark in the middle"),
+        pytest.param(b'{"a":1},', "SCHEMA", id="a comma behind"),
+        pytest.param(b'{"a":1} // why', "SCHEMA", id="a comment"),
+        pytest.param(b'{"a":1}{"b":2}', "SCHEMA", id="two objects on one line"),
+        pytest.param(b'{"a":1', "SCHEMA", id="half an object"),
+        pytest.param(b"[1]", "SCHEMA", id="not an object"),
+        pytest.param(b'{"_type_":"x","_data_":1}', "RESERVED", id="the keys of the store"),
+    ],
+)
+def test_what_is_refused_with_its_line(line, code):
+    assert rejection(closed(GOOD + line + b"\n")) == (code, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        pytest.param(b"", None, id="an empty file"),
+        pytest.param(GOOD, 2, id="no closing line"),
+        pytest.param(closed(GOOD)[:-1], 3, id="no last line end"),
+        pytest.param(closed(GOOD).replace(b"twee", b"drie"), 3, id="a line was changed"),
+        pytest.param(GOOD[:8] + closing_line(GOOD), 2, id="a line is missing"),
+        pytest.param(GOOD + b'{"end":true,"count":true,"sha256":""}\n', 3, id="a count that is no number"),
+    ],
+)
+def test_a_cut_or_changed_file_is_refused_whole(content, line):
+    assert rejection(content) == ("TRUNCATED", line)
+
+
+def test_cut_at_every_byte_nothing_is_accepted():
+    content = closed(GOOD)
+    assert all(rejection(content[:size])[0] in {"TRUNCATED", "SCHEMA"} for size in range(len(content)))
+
+
+def test_a_refusal_never_repeats_the_value():
+    with pytest.raises(InputRejected) as caught:
+        read_lines(closed(b'{"first_name":"Canary\\u0000Peeters"}\n'))
+    assert "Canary" not in str(caught.value)
+    assert "first_name" not in str(caught.value)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(-(10**9), 10**9) | st.sampled_from(["x", "é"]))))
+def test_what_is_written_is_read_back(objects):
+    content = b"".join(write_lines(objects))
+    assert [item for _, item in read_lines(content)] == objects
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused_and_nothing_else_happens(content):
+    try:
+        lines = read_lines(content)
+    except InputRejected:
+        return
+    assert all(json.dumps(item) for _, item in lines)
