@@ -32,6 +32,17 @@ class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     amount_cents: Cents
 
 
+class Move(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    A part of a payment that goes from one year to another; year 0 is the credit.
+    """
+
+    movement: StreamId
+    from_year: int
+    to_year: int
+    amount_cents: Cents
+
+
 class AffiliationOpened(Event, frozen=True, kw_only=True):
     """
     The member belongs to CM-Zorgkas' scope from a calendar year on: mandatory, or voluntary because they asked.
@@ -45,6 +56,9 @@ class AffiliationOpened(Event, frozen=True, kw_only=True):
 class ZorgpremieCharged(Event, frozen=True, kw_only=True):
     """
     The premium of one calendar year is owed. One amount, one payment (Rules: ZP-1, ZP-2, ZP-5).
+
+    `due_on` is the last day that is asked for. `window_until`, when there is one, is the later last day before the year
+    counts as missed: the first two premiums of who turns 26 (Rule: ZK-11).
     """
 
     year: int
@@ -52,6 +66,7 @@ class ZorgpremieCharged(Event, frozen=True, kw_only=True):
     reduced: bool
     due_on: date
     basis: Basis
+    window_until: date | None = None
 
 
 class ZorgpremieAmountChanged(Event, frozen=True, kw_only=True):
@@ -114,6 +129,18 @@ class PaymentReversed(Event, frozen=True, kw_only=True):
     value_date: date
     allocations: tuple[Allocation, ...]
     credit_cents: Cents
+    basis: Basis
+
+
+class AllocationsReordered(Event, frozen=True, kw_only=True):
+    """
+    A statement came late: money that was on the account earlier takes the place of money that came later (Rule: ZB-1).
+
+    Every year, and the credit (year 0), keeps the same total; only which money stands there, with its value date,
+    changes. So a ledger of amounts may pass over it.
+    """
+
+    moves: tuple[Move, ...]
     basis: Basis
 
 
@@ -231,7 +258,7 @@ class PostedLetterContradicted(Event, frozen=True, kw_only=True):
 
     letter_id: UUID
     known_on: date
-    because: Literal["miss_corrected", "amount_changed", "posted_after_withdrawal"]
+    because: Literal["miss_corrected", "amount_changed", "posted_after_withdrawal", "paid_before_posting"]
     basis: Basis
 
 
@@ -292,6 +319,7 @@ HappenedToAffiliation = (
     | InvitationIssued
     | PaymentReceived
     | PaymentReversed
+    | AllocationsReordered
     | CreditAllocated
     | CreditRefunded
     | YearMissed

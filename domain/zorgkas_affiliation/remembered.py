@@ -1,0 +1,298 @@
+"""
+What we remember of an affiliation: only what its decisions need, nothing personal.
+
+Money stands as pieces, each with its value date, because the law asks what was on the account on a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from domain.catalogue import Aggregate
+from domain.ids import Kind, StreamId
+from domain.money import Cents
+from domain.rules.allocation import (
+    CREDIT,
+    Moved,
+    OpenYear,
+    Piece,
+    after_moves,
+    amount_on,
+    credit_to_year,
+    without_credit,
+    year_to_credit,
+)
+from domain.zorgkas_affiliation.happened import (
+    AffiliationKind,
+    AffiliationOpened,
+    AllocationsReordered,
+    CreditAllocated,
+    CreditRefunded,
+    FineFollowedUp,
+    FineImposed,
+    HappenedToAffiliation,
+    InvitationIssued,
+    MissCorrected,
+    MissReinstated,
+    PaymentReceived,
+    PaymentReversed,
+    PostedLetterContradicted,
+    RegisteredLetterIssued,
+    RegisteredLetterPosted,
+    RegisteredLetterWithdrawn,
+    ReminderIssued,
+    ReportCorrected,
+    ReportedToAgency,
+    YearMissed,
+    ZorgpremieAmountChanged,
+    ZorgpremieCharged,
+)
+
+# --- What we remember of it ------------------------------------------------------------------------------------------
+# The shape is stored in head rows, a cache: raise AFFILIATION.fold_version whenever it or `evolve` changes.
+
+
+class YearOwed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    The premium of one year. `last_day` is the last day before it counts as missed; `mandatory` what it was charged as.
+    """
+
+    year: int
+    amount_cents: Cents
+    reduced: bool
+    mandatory: bool
+    due_on: date
+    last_day: date
+    invited: bool = False
+    reminded: bool = False
+    missed: bool = False
+
+
+class Letter(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    A registered letter; it counts as sent once `posted_on` is proved.
+    """
+
+    letter_id: UUID
+    letter_year: int
+    years: tuple[int, ...]
+    pay_by: date
+    issued_on: date
+    posted_on: date | None = None
+    barcode: str = ""
+    withdrawn: bool = False
+    contradicted: bool = False
+    report_id: UUID | None = None
+    corrected: bool = False
+
+
+class Fine(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    A fine by the Agency; `outcomes` is all that we heard of it since.
+    """
+
+    reference: str
+    years: tuple[int, ...]
+    outcomes: tuple[str, ...] = ()
+
+    @property
+    def stands(self) -> bool:
+        return "annulled" not in self.outcomes
+
+
+class Affiliation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """
+    One member's affiliation. `years` are in order; `pieces` is all money that came in and was not refunded or reversed.
+    """
+
+    kind: AffiliationKind | None = None
+    from_year: int = 0
+    years: tuple[YearOwed, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+    letters: tuple[Letter, ...] = ()
+    fines: tuple[Fine, ...] = ()
+    reversals: tuple[StreamId, ...] = ()
+    refunds: tuple[str, ...] = ()
+
+    def owed(self, year: int) -> YearOwed | None:
+        return next((owed for owed in self.years if owed.year == year), None)
+
+    def paid_cents(self, year: int, *, until: date = date.max) -> Cents:
+        return amount_on(self.pieces, year=year, until=until)
+
+    def open_cents(self, owed: YearOwed) -> Cents:
+        return Cents(owed.amount_cents - amount_on(self.pieces, year=owed.year))
+
+    def is_complete_by(self, owed: YearOwed, day: date) -> bool:
+        return amount_on(self.pieces, year=owed.year, until=day) >= owed.amount_cents
+
+    @property
+    def credit_cents(self) -> Cents:
+        return amount_on(self.pieces, year=CREDIT)
+
+    def knows_movement(self, movement: StreamId) -> bool:
+        return any(piece.movement == movement for piece in self.pieces)
+
+    def letter(self, letter_id: UUID) -> Letter | None:
+        return next((letter for letter in self.letters if letter.letter_id == letter_id), None)
+
+    def was_fined_for(self, year: int) -> bool:
+        """
+        Tell whether any fine, also one annulled since, was for this year: it is not fined for again.
+        """
+        return any(year in fine.years for fine in self.fines)
+
+    def is_claimed_by_agency(self, year: int) -> bool:
+        """
+        Tell whether the Agency claims the premium of this year itself, with its fine (Rule: ZB-6).
+        """
+        return any(year in fine.years and fine.stands for fine in self.fines)
+
+    def open_years(self) -> Iterator[OpenYear]:
+        for owed in self.years:
+            open_cents = self.open_cents(owed)
+            if open_cents > 0:
+                yield OpenYear(owed.year, open_cents, self.fine_possible(owed))
+
+    def fine_possible(self, owed: YearOwed) -> bool:
+        return owed.mandatory and not self.was_fined_for(owed.year)
+
+
+def _with_year(state: Affiliation, year: int, **changes: Any) -> Affiliation:
+    last = state.years[-1]
+    if last.year == year:
+        return replace(state, years=(*state.years[:-1], replace(last, **changes)))
+    return replace(state, years=tuple(replace(owed, **changes) if owed.year == year else owed for owed in state.years))
+
+
+def _with_letter(state: Affiliation, letter_id: UUID, **changes: Any) -> Affiliation:
+    letters = (replace(letter, **changes) if letter.letter_id == letter_id else letter for letter in state.letters)
+    return replace(state, letters=tuple(letters))
+
+
+def _charged(state: Affiliation, event: ZorgpremieCharged) -> Affiliation:
+    owed = YearOwed(
+        event.year,
+        event.amount_cents,
+        event.reduced,
+        state.kind == "mandatory",
+        event.due_on,
+        event.window_until or event.due_on,
+    )
+    if state.years and state.years[-1].year > event.year:
+        return replace(state, years=tuple(sorted((*state.years, owed), key=lambda each: each.year)))
+    return replace(state, years=(*state.years, owed))
+
+
+def _amount_changed(state: Affiliation, event: ZorgpremieAmountChanged) -> Affiliation:
+    if event.freed_cents:
+        moves = year_to_credit(state.pieces, year=event.year, amount_cents=event.freed_cents)
+        state = replace(state, pieces=after_moves(state.pieces, moves))
+    return _with_year(state, event.year, amount_cents=event.to_cents, reduced=event.reduced)
+
+
+def _received(state: Affiliation, event: PaymentReceived) -> Affiliation:
+    movement, value_date = event.movement, event.value_date
+    pieces = [*state.pieces]
+    for share in event.allocations:
+        pieces.append(Piece(movement, value_date, share.year, share.amount_cents))  # noqa: PERF401  faster than extend
+    if event.credit_cents:
+        pieces.append(Piece(movement, value_date, CREDIT, event.credit_cents))
+    return replace(state, pieces=tuple(pieces))
+
+
+def _reversed(state: Affiliation, event: PaymentReversed) -> Affiliation:
+    ours = next(piece for piece in state.pieces if piece.movement == event.movement)
+    left = (piece for piece in state.pieces if piece.movement != event.movement)
+    return replace(
+        state,
+        pieces=(*left, Piece(event.movement, ours.value_date, CREDIT, Cents(0))),
+        reversals=(*state.reversals, event.reversed_by),
+    )
+
+
+def _credit_allocated(state: Affiliation, event: CreditAllocated) -> Affiliation:
+    pieces = state.pieces
+    for share in event.allocations:
+        moves = credit_to_year(pieces, year=share.year, amount_cents=share.amount_cents)
+        pieces = after_moves(pieces, moves)
+    return replace(state, pieces=pieces)
+
+
+def _letter_issued(state: Affiliation, event: RegisteredLetterIssued) -> Affiliation:
+    years = tuple(share.year for share in event.years)
+    letter = Letter(event.letter_id, event.letter_year, years, event.pay_by, event.issued_on)
+    return replace(state, letters=(*state.letters, letter))
+
+
+def _fine_followed_up(state: Affiliation, event: FineFollowedUp) -> Affiliation:
+    fines = (
+        replace(fine, outcomes=(*fine.outcomes, event.outcome)) if fine.reference == event.reference else fine
+        for fine in state.fines
+    )
+    return replace(state, fines=tuple(fines))
+
+
+def evolve(state: Affiliation, event: HappenedToAffiliation) -> Affiliation:
+    """
+    Return the state after the event. No rules and no refusals here: what happened, happened.
+    """
+    match event:  # what happens most stands first
+        case ZorgpremieCharged():
+            return _charged(state, event)
+        case InvitationIssued():
+            return _with_year(state, event.year, invited=True)
+        case PaymentReceived():
+            return _received(state, event)
+        case AffiliationOpened():
+            return replace(state, kind=event.kind, from_year=event.from_year)
+        case YearMissed() | MissReinstated():
+            return _with_year(state, event.year, missed=True)
+        case MissCorrected():
+            return _with_year(state, event.year, missed=False)
+        case ReminderIssued():
+            return _with_year(state, event.year, reminded=True)
+        case RegisteredLetterIssued():
+            return _letter_issued(state, event)
+        case RegisteredLetterPosted():
+            return _with_letter(state, event.letter_id, posted_on=event.posted_on, barcode=event.barcode)
+        case RegisteredLetterWithdrawn():
+            return _with_letter(state, event.letter_id, withdrawn=True)
+        case PostedLetterContradicted():
+            return _with_letter(state, event.letter_id, contradicted=True)
+        case ReportedToAgency():
+            return _with_letter(state, event.letter_id, report_id=event.report_id)
+        case ReportCorrected():
+            return _with_letter(state, event.letter_id, corrected=True)
+        case CreditAllocated():
+            return _credit_allocated(state, event)
+        case CreditRefunded():
+            pieces = without_credit(state.pieces, amount_cents=event.amount_cents)
+            return replace(state, pieces=pieces, refunds=(*state.refunds, event.reference))
+        case ZorgpremieAmountChanged():
+            return _amount_changed(state, event)
+        case PaymentReversed():
+            return _reversed(state, event)
+        case AllocationsReordered():
+            moves = (Moved(move.movement, move.from_year, move.to_year, move.amount_cents) for move in event.moves)
+            return replace(state, pieces=after_moves(state.pieces, moves))
+        case FineImposed():
+            return replace(state, fines=(*state.fines, Fine(event.reference, event.years)))
+        case FineFollowedUp():
+            return _fine_followed_up(state, event)
+
+
+AFFILIATION: Aggregate[Affiliation, HappenedToAffiliation] = Aggregate(
+    context="zorgkas",
+    kind=Kind.ZORGKAS_AFFILIATION,
+    happened=HappenedToAffiliation,
+    initial=Affiliation(),
+    evolve=evolve,
+    fold_version=1,
+)
