@@ -20,6 +20,7 @@ from domain.money import Cents
 _OGM_BASE_MAX: Final = 10**10
 _OGM_PRINTED = re.compile(r"([+*]{3})?([0-9]{3})/([0-9]{4})/([0-9]{5})([+*]{3})?", re.ASCII)
 _TWELVE_DIGITS = re.compile(r"[0-9]{12}", re.ASCII)
+_LETTERS_AS_NUMBERS: Final = {ord(letter): str(10 + index) for index, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
 _IBAN_SHAPE = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
 
 
@@ -89,8 +90,7 @@ class Iban(str):
             raise NotAnIban
         if candidate.startswith("BE") and not _belgian_check(candidate):
             raise NotAnIban
-        rearranged = candidate[4:] + candidate[:4]
-        if int("".join(str(int(character, 36)) for character in rearranged)) % 97 != 1:
+        if int((candidate[4:] + candidate[:4]).translate(_LETTERS_AS_NUMBERS)) % 97 != 1:
             raise NotAnIban
         return cls(candidate)
 
@@ -107,14 +107,14 @@ def _belgian_check(candidate: str) -> bool:
 ReversalKind = Literal["reject", "return", "refund", "reversal", "cancellation", "other"]
 
 
-class Movement(msgspec.Struct, frozen=True, kw_only=True):
+class Movement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     One movement of a bank statement; money in is positive, money out negative.
 
     `ordinal` counts from 1 within the statement. `communication_kind` says what the bank file says: "structured" only
     when the file marks it as an OGM (`communication` then holds the twelve digits as sent, checked or not),
     "creditor_reference" for ISO 11649, else "free". `end_to_end_id` and `bank_reference` are the bank's; `reversal` is
-    set on R-transactions.
+    set on R-transactions. `mandate_reference` is that of a SEPA direct debit.
     """
 
     ordinal: int
@@ -129,6 +129,7 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
     bank_reference: str = ""
     reversal: ReversalKind | None = None
     reversal_reason: str = ""
+    mandate_reference: str = ""
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +138,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     `number` is the bank's sequence number within `year`. `format` names the reader, `first_line` where it starts in its
     file. `duplicate` is the bank's own mark that it sent this statement before. A statement that exists adds up:
-    opening balance + movements = closing balance, checked by the reader.
+    opening balance + movements = closing balance, checked by the reader. `pending_count` entries of the file were left
+    out, because the bank has announced but not booked them.
     """
 
     account: Iban
@@ -151,6 +153,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     format: Literal["CODA", "camt.053"]
     duplicate: bool = False
     first_line: int = 1
+    pending_count: int = 0
 
 
 def bank_account_id(account: Iban) -> StreamId:
