@@ -9,7 +9,7 @@ Half-open periods, the Belgian legal holidays, and the closing days of TARGET (t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -61,6 +61,30 @@ class Period(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
     def __contains__(self, day: date) -> bool:
         return self.start <= day and (self.end is None or day < self.end)
+
+
+def joined(periods: Iterable[Period], period: Period) -> tuple[Period, ...]:
+    """
+    Return the days of `periods` and of `period` together: in order, and periods that overlap or meet made one.
+    """
+    together: list[Period] = []
+    for following in sorted((*periods, period), key=lambda each: each.start):
+        last = together[-1] if together else None
+        if last is None or (last.end is not None and last.end < following.start):
+            together.append(following)
+        elif last.end is not None and (following.end is None or following.end > last.end):
+            together[-1] = Period(start=last.start, end=following.end)
+    return tuple(each for each in together if each.end is None or each.end > each.start)
+
+
+def cut_off(periods: Iterable[Period], on: date) -> tuple[Period, ...]:
+    """
+    Return `periods` without the days from `on` on.
+    """
+    before = (each for each in periods if each.start < on)
+    return tuple(
+        each if each.end is not None and each.end <= on else Period(start=each.start, end=on) for each in before
+    )
 
 
 class MonthDay(msgspec.Struct, frozen=True, order=True):
