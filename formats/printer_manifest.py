@@ -79,7 +79,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 _ADDRESS_COLUMNS: Final = ("address_1", "address_2", "address_3", "address_4", "address_5")
 COLUMNS: Final = (
-    "sequence", "letter_id", "file", "first_page", "pages", "channel", "barcode", "name", *_ADDRESS_COLUMNS, "facts_sha256",
+    "sequence", "letter_id", "file", "first_page", "pages", "channel", "barcode", "name", *_ADDRESS_COLUMNS,
+    "facts_sha256",
 )  # fmt: skip
 
 
