@@ -4,12 +4,18 @@ The batch run: planned, approved by its hash by a second person, executed in chu
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
+from domain.catalogue import Aggregate
+from domain.errors import NotFound, Refused
 from domain.events import Basis, Event
-from domain.money import Cents
+from domain.ids import Kind
+from domain.money import ZERO, Cents
 
 # --- What can have happened ------------------------------------------------------------------------------------------
 # These names and fields are the storage format. Add, never rename: docs/decisions/0004.
@@ -93,3 +99,294 @@ class RunAbandoned(Event, frozen=True, kw_only=True):
 
 
 HappenedToRun = RunPlanned | RunApproved | RunStarted | RunExecuted | RunSettled | RunAbandoned
+
+
+# --- What we remember of it ------------------------------------------------------------------------------------------
+
+Phase = Literal["none", "planned", "approved", "started", "executed", "settled", "abandoned"]
+
+
+class RunState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """
+    How far the run is, what was planned and by whom, and what came of it.
+    """
+
+    phase: Phase = "none"
+    job: str = ""
+    items: int = 0
+    amount_cents: Cents = ZERO
+    digest: str = ""
+    needs_approval: bool = True
+    planned_by: str = ""
+    executed: RunExecuted | None = None
+    settled: RunSettled | None = None
+
+
+def evolve(state: RunState, event: HappenedToRun) -> RunState:
+    """
+    Remember one event.
+    """
+    match event:
+        case RunPlanned():
+            return RunState(
+                phase="planned",
+                job=event.job,
+                items=event.items,
+                amount_cents=event.amount_cents,
+                digest=event.digest,
+                needs_approval=event.needs_approval,
+                planned_by=event.planned_by,
+            )
+        case RunApproved():
+            return replace(state, phase="approved")
+        case RunStarted():
+            return replace(state, phase="started")
+        case RunExecuted():
+            return replace(state, phase="executed", executed=event)
+        case RunSettled():
+            return replace(state, phase="settled", settled=event)
+        case RunAbandoned():
+            return replace(state, phase="abandoned")
+
+
+RUN: Final = Aggregate[RunState, HappenedToRun](
+    context="runs",
+    kind=Kind.RUN,
+    happened=HappenedToRun,
+    initial=RunState(),
+    evolve=evolve,
+    fold_version=1,
+)
+
+# --- What we decide --------------------------------------------------------------------------------------------------
+
+_SHA_256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class NotPlanned(NotFound):
+    """
+    There is no such run; plan it first.
+    """
+
+
+class AlreadyPlanned(Refused):
+    """
+    This run was planned before; approve that plan, or abandon it and plan a new one.
+    """
+
+
+class NeedsNoApproval(Refused):
+    """
+    This run moves no money and sends nothing legal, so it needs no approval; execute it.
+    """
+
+
+class NoName(Refused):
+    """
+    Who approves a run or gives it up says who they are.
+    """
+
+
+class OwnPlan(Refused):
+    """
+    Who planned a run cannot approve it; a second person looks at it and approves.
+    """
+
+
+class OtherDigest(Refused):
+    """
+    The digest is not that of this plan; look at the plan again and approve what it shows.
+    """
+
+
+class NotApproved(Refused):
+    """
+    The plan is not approved yet; a second person looks at it and approves it before it is executed.
+    """
+
+
+class NotStarted(Refused):
+    """
+    The run has not started; execute it first.
+    """
+
+
+class AlreadyExecuted(Refused):
+    """
+    The run was executed before, with what its record says; look at it with `backoffice run show`.
+    """
+
+
+class TotalsDoNotAddUp(Refused):
+    """
+    What was done, refused and parked is not what was planned; nothing was recorded, find the difference first.
+    """
+
+
+class NotExecuted(Refused):
+    """
+    The run is not executed to its end yet; execute it before it is settled.
+    """
+
+
+class NoControls(Refused):
+    """
+    A run is settled against at least one control total; none was given.
+    """
+
+
+class AlreadySettled(Refused):
+    """
+    The run was settled before and everything agreed; its record stays as it is.
+    """
+
+
+class TooLateToAbandon(Refused):
+    """
+    The run has started, so it cannot be given up; execute it to its end, what it did is corrected by later facts.
+    """
+
+
+class RunIsAbandoned(Refused):
+    """
+    This run was given up; plan a new one.
+    """
+
+
+def plan(
+    state: RunState,
+    *,
+    job: str,
+    business_date: date,
+    round: int,
+    items: int,
+    passed_over: int,
+    amount_cents: Cents,
+    digest: str,
+    needs_approval: bool,
+    planned_by: str,
+    basis: Basis,
+) -> list[HappenedToRun]:
+    """
+    Freeze the selection. `digest` is a SHA-256 in hexadecimal; a run for 0 items is a run too. Raises AlreadyPlanned.
+    """
+    if state.phase != "none":
+        raise AlreadyPlanned
+    if min(items, passed_over, round - 1) < 0 or not _SHA_256.fullmatch(digest) or not planned_by.strip():
+        raise ValueError("a plan has counts of zero or more, a SHA-256 and someone who made it")
+    return [
+        RunPlanned(
+            job=job,
+            business_date=business_date,
+            round=round,
+            items=items,
+            passed_over=passed_over,
+            amount_cents=amount_cents,
+            digest=digest,
+            needs_approval=needs_approval,
+            planned_by=planned_by.strip(),
+            basis=basis,
+        )
+    ]
+
+
+def approve(state: RunState, *, digest: str, approved_by: str) -> list[HappenedToRun]:
+    """
+    Approve exactly the plan that has this digest; never one's own.
+
+    Raises NotPlanned, RunIsAbandoned, NeedsNoApproval, OtherDigest, NoName, OwnPlan.
+    """
+    _must_be_planned(state)
+    if not state.needs_approval:
+        raise NeedsNoApproval
+    if digest != state.digest:
+        raise OtherDigest
+    if not approved_by.strip():
+        raise NoName
+    if _same_person(approved_by, state.planned_by):
+        raise OwnPlan
+    return [RunApproved(digest=digest, approved_by=approved_by.strip())] if state.phase == "planned" else []
+
+
+def start(state: RunState, *, chunks: int) -> list[HappenedToRun]:
+    """
+    Begin, or go on after a worker was stopped. Raises NotPlanned, RunIsAbandoned, NotApproved, AlreadyExecuted.
+    """
+    _must_be_planned(state)
+    if state.phase in {"executed", "settled"}:
+        raise AlreadyExecuted
+    if state.phase == "started":
+        return []
+    if state.phase == "planned" and state.needs_approval:
+        raise NotApproved
+    if not (0 < chunks <= state.items or chunks == state.items == 0):
+        raise ValueError("every chunk has an item, and every item stands in a chunk")
+    return [RunStarted(chunks=chunks)]
+
+
+def record_execution(
+    state: RunState, *, done: int, refused: int, parked: int, events: int, amount_cents: Cents
+) -> list[HappenedToRun]:
+    """
+    Record the totals once every item is done, refused or parked.
+
+    Raises NotPlanned, RunIsAbandoned, NotStarted, AlreadyExecuted (with other totals), TotalsDoNotAddUp.
+    """
+    _must_be_planned(state)
+    executed = RunExecuted(done=done, refused=refused, parked=parked, events=events, amount_cents=amount_cents)
+    if state.executed == executed:
+        return []
+    if state.executed is not None:
+        raise AlreadyExecuted
+    if state.phase != "started":
+        raise NotStarted
+    if min(done, refused, parked, events) < 0 or done + refused + parked != state.items:
+        raise TotalsDoNotAddUp(planned=state.items, done=done, refused=refused, parked=parked)
+    if done == state.items and amount_cents != state.amount_cents:
+        raise TotalsDoNotAddUp(planned_cents=state.amount_cents, done_cents=amount_cents)
+    return [executed]
+
+
+def settle(state: RunState, *, controls: tuple[Control, ...]) -> list[HappenedToRun]:
+    """
+    Compare the control totals. While they differ, the run can be settled again; once they agree, it is closed.
+
+    Raises NotPlanned, RunIsAbandoned, NotExecuted, NoControls, AlreadySettled.
+    """
+    _must_be_planned(state)
+    if state.executed is None:
+        raise NotExecuted
+    if not controls:
+        raise NoControls
+    settled = RunSettled(controls=controls, agrees=all(each.expected == each.actual for each in controls))
+    if state.settled == settled:
+        return []
+    if state.settled is not None and state.settled.agrees:
+        raise AlreadySettled
+    return [settled]
+
+
+def abandon(state: RunState, *, abandoned_by: str, reason: str) -> list[HappenedToRun]:
+    """
+    Give the plan up before it is executed. Raises NotPlanned, TooLateToAbandon, NoName.
+    """
+    if state.phase == "none":
+        raise NotPlanned
+    if state.phase == "abandoned":
+        return []
+    if state.phase not in {"planned", "approved"}:
+        raise TooLateToAbandon
+    if not abandoned_by.strip():
+        raise NoName
+    return [RunAbandoned(abandoned_by=abandoned_by.strip(), reason=reason.strip())]
+
+
+def _must_be_planned(state: RunState) -> None:
+    if state.phase == "none":
+        raise NotPlanned
+    if state.phase == "abandoned":
+        raise RunIsAbandoned
+
+
+def _same_person(one: str, other: str) -> bool:
+    return one.strip().casefold() == other.strip().casefold()
