@@ -36,9 +36,9 @@ def reference_day_for_reduction(year: int) -> date:
 
 def zorgpremie_of(*, year: int, member: MemberFacts, law: Parameters) -> Zorgpremie:
     """
-    Return what a calendar year costs a member; there is no part of a year. Raises NoValue for a year without its amount.
+    Return what a calendar year costs a member, never a part of it. Raises NoValue for a year without its amount.
 
-    Rules: ZP-1, ZP-2, ZP-18 (the reduced amount is a value of its own, never half). Law: decree of 18 May 2018, art. 45.
+    Rules: ZP-1, ZP-2, ZP-18 (the reduced amount is a value of its own). Law: decree of 18 May 2018, art. 45.
     """
     reduced = member.had_verhoogde_tegemoetkoming_on(reference_day_for_reduction(year))
     used = law["zorgpremie/verlaagd" if reduced else "zorgpremie/gewoon"].on(date(year, 1, 1))

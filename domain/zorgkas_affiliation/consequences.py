@@ -1,0 +1,107 @@
+"""
+What follows when money or an amount changed: credit is used, misses are corrected, letters lose their ground.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Literal
+
+from domain.events import Basis, Used
+from domain.parameters import Parameters
+from domain.rules.allocation import allocate
+from domain.rules.arrears import missed_years_min
+from domain.zorgkas_affiliation.happened import (
+    Allocation,
+    CreditAllocated,
+    MissCorrected,
+    PostedLetterContradicted,
+    RegisteredLetterWithdrawn,
+)
+from domain.zorgkas_affiliation.remembered import Affiliation, Letter, YearOwed
+from domain.zorgkas_affiliation.story import Story
+
+Cause = Literal["paid_in_time", "amount_changed"]
+
+_DAY = timedelta(days=1)
+
+
+def use_up_credit(story: Story, *, as_of: date) -> None:
+    """
+    Put credit on the years that are open, in the order of the law (Rule: ZP-16).
+    """
+    state = story.state
+    credit_cents = state.credit_cents
+    if not credit_cents:
+        return
+    shares, _ = allocate(amount_cents=credit_cents, open_years=state.open_years())
+    if shares:
+        allocations = tuple(Allocation(year, share) for year, share in shares)
+        story.happens(
+            CreditAllocated(allocations=allocations, allocated_on=as_of, basis=Basis(rules=("ZP-14", "ZP-16")))
+        )
+
+
+def draw_consequences(story: Story, *, cause: Cause, as_of: date, law: Parameters) -> None:
+    """
+    Correct the misses that were none, then withdraw or name the letters that no longer stand on enough missed years.
+
+    Rules: ZB-1, ZB-2.
+    """
+    for owed in story.state.years:
+        if owed.missed and story.state.is_complete_by(owed, owed.last_day):
+            basis = Basis(rules=("ZB-1",) if cause == "paid_in_time" else ("ZB-1", "ZP-2"))
+            story.happens(MissCorrected(year=owed.year, because=cause, known_on=as_of, basis=basis))
+    for letter in story.state.letters:
+        if not letter.withdrawn:
+            if letter.posted_on is None:
+                _withdraw_if_groundless(story, letter, cause=cause, as_of=as_of, law=law)
+            else:
+                contradict_if_groundless(story, letter, cause=cause, as_of=as_of, law=law)
+
+
+def missed_years_of(state: Affiliation, letter: Letter) -> list[YearOwed]:
+    """
+    Return the letter's years that are missed and can lead to a fine; other premiums due were only asked along.
+    """
+    return [owed for owed in state.years if owed.year in letter.years and owed.mandatory and owed.missed]
+
+
+def contradict_if_groundless(story: Story, letter: Letter, *, cause: Cause, as_of: date, law: Parameters) -> None:
+    """
+    Name a posted letter for a person when the money on the account before its posting left too few missed years.
+    """
+    if letter.contradicted or letter.posted_on is None:
+        return
+    minimum, used = missed_years_min(as_of=letter.issued_on, law=law)
+    missed = missed_years_of(story.state, letter)
+    day_before = letter.posted_on - _DAY
+    if sum(not story.state.is_complete_by(owed, day_before) for owed in missed) >= minimum:
+        return
+    because: Literal["miss_corrected", "amount_changed", "paid_before_posting"] = (
+        "amount_changed"
+        if cause == "amount_changed"
+        else "miss_corrected"
+        if len(missed) < minimum
+        else "paid_before_posting"
+    )
+    story.happens(
+        PostedLetterContradicted(letter_id=letter.letter_id, known_on=as_of, because=because, basis=_why(used))
+    )
+
+
+def _withdraw_if_groundless(story: Story, letter: Letter, *, cause: Cause, as_of: date, law: Parameters) -> None:
+    minimum, used = missed_years_min(as_of=letter.issued_on, law=law)
+    missed = missed_years_of(story.state, letter)
+    if sum(story.state.open_cents(owed) > 0 for owed in missed) >= minimum:
+        return
+    because: Literal["paid", "miss_corrected", "amount_changed"] = (
+        "amount_changed" if cause == "amount_changed" else "miss_corrected" if len(missed) < minimum else "paid"
+    )
+    story.happens(
+        RegisteredLetterWithdrawn(letter_id=letter.letter_id, withdrawn_on=as_of, because=because, basis=_why(used))
+    )
+
+
+def _why(used: Used) -> Basis:
+    return Basis(rules=("ZB-1", "ZB-2"), values=(used,))

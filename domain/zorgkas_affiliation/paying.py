@@ -1,0 +1,215 @@
+"""
+What we decide about money: a payment, its reversal, credit that is used or goes back.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from domain.errors import Refused
+from domain.events import Basis
+from domain.ids import StreamId
+from domain.money import Cents
+from domain.parameters import Parameters
+from domain.rules.allocation import CREDIT, allocate, moves_of_late_news
+from domain.zorgkas_affiliation.consequences import draw_consequences, use_up_credit
+from domain.zorgkas_affiliation.happened import (
+    Allocation,
+    AllocationsReordered,
+    CreditRefunded,
+    HappenedToAffiliation,
+    MatchedBy,
+    MissReinstated,
+    Move,
+    PaymentReceived,
+    PaymentReversed,
+)
+from domain.zorgkas_affiliation.remembered import Affiliation
+from domain.zorgkas_affiliation.story import Story
+
+# --- What we decide --------------------------------------------------------------------------------------------------
+
+
+class NotMoneyIn(Refused):
+    """
+    Only an amount above zero is a payment, a reversal or a refund.
+    """
+
+    rule = "ZP-14"
+
+
+class NoSuchPayment(Refused):
+    """
+    The payment that the bank takes back was not received here; put the movement on the worklist.
+    """
+
+    rule = "ZP-14"
+
+
+class ReversalDoesNotFit(Refused):
+    """
+    The bank took back another amount than what is left of the payment, or a payment that was refunded or taken back
+    already; put the movement on the worklist.
+    """
+
+    rule = "ZP-14"
+
+
+class MoreThanCredit(Refused):
+    """
+    A refund is never more than the credit.
+    """
+
+    rule = "ZP-14"
+
+
+def receive_payment(
+    state: Affiliation,
+    *,
+    movement: StreamId,
+    amount_cents: Cents,
+    value_date: date,
+    booked_on: date,
+    matched_by: MatchedBy,
+    payer_iban: str,
+    as_of: date,
+    law: Parameters,
+) -> list[HappenedToAffiliation]:
+    """
+    Take money in: it fills the oldest open year that can lead to a fine first, what is left is credit.
+
+    The value date counts: money that was in time corrects the miss and what followed from it. The same movement twice
+    is nothing. `payer_iban` may be empty; `as_of` is the day we know of it.
+
+    Rules: ZP-14, ZP-16, ZB-1. Law: order of 30 November 2018, art. 70.
+    """
+    if amount_cents <= 0:
+        raise NotMoneyIn
+    if state.knows_movement(movement):
+        return []
+    story = Story(state)
+    shares, left_cents = allocate(amount_cents=amount_cents, open_years=state.open_years())
+    story.happens(
+        PaymentReceived(
+            movement=movement,
+            amount_cents=amount_cents,
+            value_date=value_date,
+            booked_on=booked_on,
+            matched_by=matched_by,
+            allocations=tuple(Allocation(year, share) for year, share in shares),
+            credit_cents=left_cents,
+            payer_iban=payer_iban,
+            basis=Basis(rules=("ZP-14", "ZP-16")),
+        )
+    )
+    _give_places_by_value_date(story, newest=movement)
+    draw_consequences(story, cause="paid_in_time", as_of=as_of, law=law)
+    return story.events
+
+
+def reverse_payment(
+    state: Affiliation,
+    *,
+    movement: StreamId,
+    reversed_by: StreamId,
+    amount_cents: Cents,
+    value_date: date,
+    as_of: date,
+    law: Parameters,
+) -> list[HappenedToAffiliation]:
+    """
+    Undo a payment that the bank took back: its years are open again, and missed again when their last day has passed.
+
+    `amount_cents` is positive. Credit of other payments fills the gap first. The same reversal twice is nothing.
+    Raises NoSuchPayment or ReversalDoesNotFit.
+
+    Rules: ZP-14, ZP-16, ZB-1.
+    """
+    if amount_cents <= 0:
+        raise NotMoneyIn
+    if reversed_by in state.reversals:
+        return []
+    ours = [piece for piece in state.pieces if piece.movement == movement]
+    if not ours:
+        raise NoSuchPayment
+    if sum(piece.amount_cents for piece in ours) != amount_cents:
+        raise ReversalDoesNotFit
+    story = Story(state)
+    taken = tuple(Allocation(piece.year, piece.amount_cents) for piece in ours if piece.year != CREDIT)
+    story.happens(
+        PaymentReversed(
+            movement=movement,
+            reversed_by=reversed_by,
+            amount_cents=amount_cents,
+            value_date=value_date,
+            allocations=taken,
+            credit_cents=Cents(sum(piece.amount_cents for piece in ours if piece.year == CREDIT)),
+            basis=Basis(rules=("ZP-14", "ZP-16")),
+        )
+    )
+    use_up_credit(story, as_of=as_of)
+    _reinstate_misses(story, {share.year for share in taken}, as_of=as_of)
+    draw_consequences(story, cause="paid_in_time", as_of=as_of, law=law)
+    return story.events
+
+
+def use_credit(state: Affiliation, *, as_of: date, law: Parameters) -> list[HappenedToAffiliation]:
+    """
+    Put credit on open years; nothing when there is no credit or nothing is open.
+
+    Rule: ZP-16.
+    """
+    story = Story(state)
+    use_up_credit(story, as_of=as_of)
+    if story.events:
+        draw_consequences(story, cause="paid_in_time", as_of=as_of, law=law)
+    return story.events
+
+
+def refund_credit(
+    state: Affiliation, *, amount_cents: Cents, refunded_on: date, reference: str
+) -> list[HappenedToAffiliation]:
+    """
+    Record that credit went back to the member. The same reference twice is nothing. Raises MoreThanCredit.
+
+    Rule: ZP-14.
+    """
+    if amount_cents <= 0:
+        raise NotMoneyIn
+    if reference in state.refunds:
+        return []
+    if amount_cents > state.credit_cents:
+        raise MoreThanCredit
+    return [
+        CreditRefunded(
+            amount_cents=amount_cents, refunded_on=refunded_on, reference=reference, basis=Basis(rules=("ZP-14",))
+        )
+    ]
+
+
+def _give_places_by_value_date(story: Story, *, newest: StreamId) -> None:
+    state = story.state
+    order = [owed.year for owed in sorted(state.years, key=lambda owed: (not state.fine_possible(owed), owed.year))]
+    moves = moves_of_late_news(state.pieces, newest=newest, order=order)
+    if moves:
+        story.happens(
+            AllocationsReordered(moves=tuple(Move(*move) for move in moves), basis=Basis(rules=("ZP-16", "ZB-1")))
+        )
+
+
+def _reinstate_misses(story: Story, years: set[int], *, as_of: date) -> None:
+    for owed in story.state.years:
+        if (
+            owed.year in years
+            and not owed.missed
+            and owed.last_day < as_of
+            and not story.state.is_complete_by(owed, owed.last_day)
+        ):
+            story.happens(
+                MissReinstated(
+                    year=owed.year,
+                    open_cents=story.state.open_cents(owed),
+                    known_on=as_of,
+                    basis=Basis(rules=("ZB-1",)),
+                )
+            )
