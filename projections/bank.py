@@ -5,6 +5,7 @@ Bank statements and their chain, and the movements that wait for a person.
 from __future__ import annotations
 
 from datetime import date
+from typing import cast
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -46,6 +47,8 @@ class StatementRow(Row, frozen=True):
 class HeldRow(Row, frozen=True):
     """
     A movement that could not be allocated by itself; `state` is open, allocated, returned or explained.
+
+    amount = open + allocated + returned + explained, in cents, negative for money that left.
     """
 
     stream: UUID
@@ -59,8 +62,10 @@ class HeldRow(Row, frozen=True):
     because: str
     state: str
     held_on: date
+    open_cents: int
+    allocated_cents: int = 0
+    returned_cents: int = 0
     resolved_on: date | None = None
-    affiliation: UUID | None = None
 
 
 ACCOUNT = Table(
@@ -85,7 +90,8 @@ HELD = Table(
     columns="""
     stream uuid NOT NULL, account uuid NOT NULL, year integer NOT NULL, number integer NOT NULL,
     ordinal integer NOT NULL, amount_cents bigint NOT NULL, value_date date NOT NULL, booked_on date NOT NULL,
-    because text NOT NULL, state text NOT NULL, held_on date NOT NULL, resolved_on date, affiliation uuid""",
+    because text NOT NULL, state text NOT NULL, held_on date NOT NULL, open_cents bigint NOT NULL,
+    allocated_cents bigint NOT NULL, returned_cents bigint NOT NULL, resolved_on date""",
     key=("stream",),
     indexes=("CREATE INDEX ON {table} (held_on) WHERE state = 'open'",),
 )
@@ -108,36 +114,44 @@ class Bank:
             case bank_account.BankAccountOpened():
                 rows.put("account", AccountRow(envelope.stream, event.iban, event.purpose))
             case bank_account.StatementTaken():
-                row = StatementRow(
+                taken = StatementRow(
                     envelope.stream, event.year, event.number, "taken", event.content_digest, event.opened_on,
                     event.closed_on, event.opening_cents, event.closing_cents, event.credit_cents, event.debit_cents,
                     event.movements, None, None, envelope.commit.business_date,
                 )  # fmt: skip
-                rows.put("statement", row, event.year, event.number)
+                rows.put("statement", taken, event.year, event.number)
             case bank_account.StatementHeld():
-                row = StatementRow(
+                waiting = StatementRow(
                     envelope.stream, event.year, event.number, "held", event.content_digest,
                     waits_for_year=event.waits_for_year, waits_for_number=event.waits_for_number,
                     recorded_on=envelope.commit.business_date,
                 )  # fmt: skip
-                rows.put("statement", row, event.year, event.number)
+                rows.put("statement", waiting, event.year, event.number)
             case bank_movement.MovementHeld():
                 held = HeldRow(
                     envelope.stream, event.account, event.year, event.number, event.ordinal, event.amount_cents,
                     event.value_date, event.booked_on, event.because, "open", envelope.commit.business_date,
+                    event.amount_cents,
                 )  # fmt: skip
                 rows.put("held_movement", held)
             case bank_movement.MovementAllocated():
-                _resolved(rows, "allocated", event.allocated_on, affiliation=event.affiliation)
+                known = cast(HeldRow, rows.get("held_movement"))
+                changed = replace(known, allocated_cents=known.allocated_cents + event.amount_cents)
+                _placed(rows, changed, event.amount_cents, "allocated", event.allocated_on)
             case bank_movement.MovementReturned():
-                _resolved(rows, "returned", event.returned_on)
+                known = cast(HeldRow, rows.get("held_movement"))
+                changed = replace(known, returned_cents=known.returned_cents + event.amount_cents)
+                _placed(rows, changed, event.amount_cents, "returned", event.returned_on)
             case bank_movement.MovementExplained():
-                _resolved(rows, "explained", event.explained_on)
+                known = cast(HeldRow, rows.get("held_movement"))
+                _placed(rows, known, known.open_cents, "explained", event.explained_on)
             case _:
                 pass
 
 
-def _resolved(rows: StreamRows, state: str, day: date, **changes: object) -> None:
-    row = rows.get("held_movement")
-    if row is not None:
-        rows.put("held_movement", replace(row, state=state, resolved_on=day, **changes))
+def _placed(rows: StreamRows, row: HeldRow, amount_cents: int, state: str, day: date) -> None:
+    open_cents = row.open_cents - amount_cents
+    if open_cents:
+        rows.put("held_movement", replace(row, open_cents=open_cents))
+    else:
+        rows.put("held_movement", replace(row, open_cents=0, state=state, resolved_on=day))

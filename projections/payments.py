@@ -52,7 +52,7 @@ PAYMENT = Table(
     stream uuid NOT NULL, movement uuid NOT NULL, amount_cents bigint NOT NULL, value_date date NOT NULL,
     booked_on date NOT NULL, matched_by text NOT NULL, recorded_on date NOT NULL, reversed_by uuid""",
     key=("stream", "movement"),
-    indexes=("CREATE UNIQUE INDEX ON {table} (movement)",),
+    indexes=("CREATE INDEX ON {table} (movement)",),
 )
 KNOWN_ACCOUNT = Table(
     name="known_account",

@@ -1,0 +1,107 @@
+"""
+Whose money is it? Only what is safe is matched by itself; everything else goes to a person, with the reason.
+
+Safe is: a structured communication that we gave out and that still has something open (or a payer known for that
+member); or, without one, an account known for one member only whose open amount is exactly what came in. Rule: ZP-14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from domain.bank_movement import HeldBecause
+from domain.ids import StreamId
+from domain.payments import Movement, NotAnOgm, Ogm
+from domain.zorgkas_affiliation.happened import MatchedBy
+from domain.zorgkas_affiliation.remembered import Affiliation
+
+StateOf = Callable[[StreamId], Affiliation]
+
+
+class Match(NamedTuple):
+    """
+    The affiliation that the money belongs to, and how we know.
+    """
+
+    affiliation: StreamId
+    matched_by: MatchedBy
+
+
+class Known(NamedTuple):
+    """
+    What was looked up for a batch of movements: affiliations by the OGM given out, and by the payer's account.
+    """
+
+    by_ogm: Mapping[str, StreamId]
+    by_account: Mapping[str, Sequence[StreamId]]
+
+    def payers(self, movement: Movement) -> Sequence[StreamId]:
+        return self.by_account.get(movement.counterparty_iban, ()) if movement.counterparty_iban else ()
+
+
+def ogm_of(movement: Movement) -> Ogm | None:
+    """
+    Return the communication when the bank marks it as structured and its check digits are right.
+    """
+    if movement.communication_kind != "structured":
+        return None
+    try:
+        return Ogm.from_text(movement.communication)
+    except NotAnOgm:
+        return None
+
+
+def match_money_in(movement: Movement, known: Known, state_of: StateOf) -> Match | HeldBecause:
+    """
+    Match one incoming movement, or say why a person must look at it. One number in 97 passes the check digits by
+    chance, so a communication alone is not enough: something must be open, or the payer must be known for that member.
+    """
+    ogm = ogm_of(movement)
+    named = known.by_ogm.get(ogm) if ogm else None
+    payers = known.payers(movement)
+    if named is not None:
+        if named in payers or any(True for _ in state_of(named).open_years()):
+            return Match(named, "ogm")
+        return "nothing_open"
+    exact = [payer for payer in payers if _opens_exactly(state_of(payer), movement.amount_cents)]
+    if len(exact) == 1:
+        return Match(exact[0], "amount_and_iban")
+    if exact:
+        return "several_candidates"
+    if ogm is not None:
+        return "unknown_ogm"
+    return "wrong_check_digits" if movement.communication_kind == "structured" else "no_ogm"
+
+
+def _opens_exactly(state: Affiliation, amount_cents: int) -> bool:
+    opens = [each.open_cents for each in state.open_years()]
+    return amount_cents in opens or (len(opens) > 1 and sum(opens) == amount_cents)
+
+
+def match_reversal(movement: Movement, known: Known, state_of: StateOf) -> tuple[StreamId, StreamId] | None:
+    """
+    Return the affiliation and the movement that this one takes back, when exactly one payment fits.
+
+    The payer is who the OGM or the account names; the payment is one of exactly that amount that still stands.
+    """
+    ogm = ogm_of(movement)
+    named = known.by_ogm.get(ogm) if ogm else None
+    candidates = [named] if named is not None else known.payers(movement)
+    fits = [
+        (affiliation, payment)
+        for affiliation in candidates
+        for payment, amount_cents in payments_standing(state_of(affiliation))
+        if amount_cents == -movement.amount_cents
+    ]
+    return fits[0] if len(fits) == 1 else None
+
+
+def payments_standing(state: Affiliation) -> list[tuple[StreamId, int]]:
+    """
+    Return each payment of the affiliation that was not reversed, with what of it still stands.
+    """
+    totals: dict[StreamId, int] = {}
+    for piece in state.pieces:
+        totals[piece.movement] = totals.get(piece.movement, 0) + piece.amount_cents
+    return [(movement, total) for movement, total in totals.items() if total]

@@ -1,0 +1,308 @@
+"""
+Money in: a bank file is taken whole or not at all, once under any name, and only in the order of the bank's statements.
+
+One transaction under the store's append lock: nobody changes a member between the decision and its record. Every
+movement becomes a payment, the reversal of one, or an item of the worklist; the cents are counted before anything is
+kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Final, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from application.matching import Known, Match, match_money_in, match_reversal, ogm_of
+from application.ports import Commit, Unit
+from application.take_commands import Sender
+from application.work import Work
+from domain import bank_account, bank_movement
+from domain.bank_account import BANK_ACCOUNT
+from domain.bank_movement import BANK_MOVEMENT
+from domain.errors import BackofficeError
+from domain.ids import Kind, MemberId, StreamId, belonging_to, derived_key
+from domain.money import Cents
+from domain.parameters import Parameters
+from domain.payments import Movement, Statement, bank_account_id, bank_movement_id
+from domain.zorgkas_affiliation import decided as zorgkas
+from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
+
+CHUNK_MOVEMENTS: Final = 5_000
+
+
+class CentsLost(BackofficeError):
+    """
+    The decisions on a statement do not add up to its movements; nothing was taken. This is a defect: report it.
+    """
+
+
+class Lookups(Protocol):
+    """
+    What matching looks up, as the store stands now: `refresh` first brings it up to the last recorded event.
+    """
+
+    def refresh(self) -> None: ...
+
+    def affiliations_by_ogm(self, ogms: Sequence[str]) -> Mapping[str, StreamId]: ...
+
+    def members_by_account(self, ibans: Sequence[str]) -> Mapping[str, Sequence[MemberId]]: ...
+
+
+class WaitingFiles(Protocol):
+    """
+    Files whose statement came before its turn; kept sealed, by the digest of their content.
+    """
+
+    def keep(self, unit: Unit, *, account: StreamId, digest: str, content: bytes) -> None: ...
+
+    def of(self, account: StreamId) -> Sequence[tuple[str, bytes]]: ...
+
+
+class MoneyStore(Protocol):
+    """
+    The store as imports use it: with the append lock taken before the first look.
+    """
+
+    def transaction(self, commit: Commit, *, lock_first: bool = False) -> AbstractContextManager[Unit]: ...
+
+
+class Totals(msgspec.Struct, kw_only=True):
+    """
+    What became of the movements of a statement; counts, and amounts in cents.
+    """
+
+    allocated: int = 0
+    allocated_cents: int = 0
+    reversed: int = 0
+    reversed_cents: int = 0
+    held: int = 0
+    held_cents: int = 0
+    by_reason: dict[str, int] = msgspec.field(default_factory=dict)
+
+    @property
+    def net_cents(self) -> int:
+        return self.allocated_cents + self.reversed_cents + self.held_cents
+
+
+class StatementReport(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What happened to one statement of a file: taken, already taken before, or waiting for an earlier one.
+    """
+
+    account: str
+    year: int
+    number: int
+    state: Literal["taken", "already_taken", "waiting"]
+    movements: int
+    waits_for: str = ""
+    totals: Totals = msgspec.field(default_factory=Totals)
+
+
+class BankFile(NamedTuple):
+    """
+    A file that its reader accepted: the statements in it, its bytes, and the digest of its canonical content.
+    """
+
+    statements: Sequence[Statement]
+    content: bytes
+    digest: str
+
+
+class MoneyIn(NamedTuple):
+    """
+    Takes bank files. `read` turns kept bytes into a file again, when the statement that they waited for has come.
+    """
+
+    store: MoneyStore
+    lookups: Lookups
+    waiting: WaitingFiles
+    law: Parameters
+    read: Callable[[bytes], BankFile]
+
+    def take(
+        self, file: BankFile, *, sender: Sender, progress: Callable[[int], None] = lambda _: None
+    ) -> list[StatementReport]:
+        """
+        Take a file, then those that waited for it. Raises what `bank_account.take_statement` refuses.
+        """
+        reports = self._take_one(file, sender, progress)
+        accounts = {bank_account_id(statement.account) for statement in file.statements}
+        if any(report.state == "taken" for report in reports):
+            for account in sorted(accounts):
+                for _, content in self.waiting.of(account):
+                    again = self._take_one(self.read(content), sender, progress)
+                    reports += [report for report in again if report.state == "taken"]
+        return reports
+
+    def _take_one(self, file: BankFile, sender: Sender, progress: Callable[[int], None]) -> list[StatementReport]:
+        commit = Commit(
+            command_id=derived_key("bank file", file.digest),
+            actor=sender.actor,
+            business_date=sender.business_date,
+            cause=sender.cause,
+        )
+        with self.store.transaction(commit, lock_first=True) as unit:
+            self.lookups.refresh()
+            reports = [self._take_statement(unit, file, each, sender, progress) for each in file.statements]
+            for account in {bank_account_id(each.account) for each in file.statements}:
+                if any(report.state == "waiting" for report in reports):
+                    self.waiting.keep(unit, account=account, digest=file.digest, content=file.content)
+        return reports
+
+    def _take_statement(
+        self, unit: Unit, file: BankFile, statement: Statement, sender: Sender, progress: Callable[[int], None]
+    ) -> StatementReport:
+        account = bank_account_id(statement.account)
+        work = Work(unit)
+        events = bank_account.take_statement(
+            work.state(BANK_ACCOUNT, account),
+            statement=statement,
+            content_digest=file.digest,
+            movements_digest=movements_digest(statement.movements),
+        )
+        work.record(BANK_ACCOUNT, account, events)
+        work.keep()
+        work.save()
+        taken = any(isinstance(event, bank_account.StatementTaken) for event in events)
+        if not taken:
+            return _not_taken(statement, events)
+        totals = Totals()
+        for start in range(0, len(statement.movements), CHUNK_MOVEMENTS):
+            chunk = statement.movements[start : start + CHUNK_MOVEMENTS]
+            _Chunk(self, unit, statement, totals, sender).take(chunk)
+            progress(len(chunk))
+        if totals.net_cents != sum(movement.amount_cents for movement in statement.movements):
+            raise CentsLost
+        return StatementReport(
+            account=statement.account,
+            year=statement.year,
+            number=statement.number,
+            state="taken",
+            movements=len(statement.movements),
+            totals=totals,
+        )
+
+
+class _Chunk:
+    """
+    Some movements of one statement: looked up together, decided one by one, appended together.
+    """
+
+    def __init__(self, money: MoneyIn, unit: Unit, statement: Statement, totals: Totals, sender: Sender) -> None:
+        self._money = money
+        self._statement = statement
+        self._totals = totals
+        self._today = sender.business_date
+        self._work = Work(unit)
+
+    def take(self, movements: Sequence[Movement]) -> None:
+        known = self._look_up(movements)
+        streams = {*known.by_ogm.values(), *(each for payers in known.by_account.values() for each in payers)}
+        self._work.load((AFFILIATION, stream) for stream in streams)
+        for movement in movements:
+            self._take(movement, known)
+            self._work.keep()
+        self._work.save()
+
+    def _look_up(self, movements: Iterable[Movement]) -> Known:
+        ogms = {ogm for movement in movements if (ogm := ogm_of(movement))}
+        ibans = {movement.counterparty_iban for movement in movements if movement.counterparty_iban}
+        members = self._money.lookups.members_by_account(sorted(ibans))
+        return Known(
+            by_ogm=self._money.lookups.affiliations_by_ogm(sorted(ogms)),
+            by_account={
+                iban: [belonging_to(each, Kind.ZORGKAS_AFFILIATION) for each in of] for iban, of in members.items()
+            },
+        )
+
+    def _state(self, stream: StreamId) -> Affiliation:
+        return self._work.state(AFFILIATION, stream)
+
+    def _take(self, movement: Movement, known: Known) -> None:
+        if movement.amount_cents <= 0 or movement.reversal is not None:
+            self._take_back(movement, known)
+            return
+        found = match_money_in(movement, known, self._state)
+        if isinstance(found, Match):
+            self._receive(movement, found)
+        else:
+            self._hold(movement, found)
+
+    def _receive(self, movement: Movement, found: Match) -> None:
+        events = zorgkas.receive_payment(
+            self._state(found.affiliation),
+            movement=self._id_of(movement),
+            amount_cents=movement.amount_cents,
+            value_date=movement.value_date,
+            booked_on=movement.booked_on,
+            matched_by=found.matched_by,
+            payer_iban=movement.counterparty_iban,
+            as_of=self._today,
+            law=self._money.law,
+        )
+        self._work.record(AFFILIATION, found.affiliation, events)
+        self._totals.allocated += 1
+        self._totals.allocated_cents += movement.amount_cents
+
+    def _take_back(self, movement: Movement, known: Known) -> None:
+        fits = match_reversal(movement, known, self._state) if movement.reversal is not None else None
+        if fits is None:
+            self._hold(movement, "money_out" if movement.reversal is None else "reversal_without_original")
+            return
+        affiliation, payment = fits
+        events = zorgkas.reverse_payment(
+            self._state(affiliation),
+            movement=payment,
+            reversed_by=self._id_of(movement),
+            amount_cents=Cents(-movement.amount_cents),
+            value_date=movement.value_date,
+            as_of=self._today,
+            law=self._money.law,
+        )
+        self._work.record(AFFILIATION, affiliation, events)
+        self._totals.reversed += 1
+        self._totals.reversed_cents += movement.amount_cents
+
+    def _hold(self, movement: Movement, because: bank_movement.HeldBecause) -> None:
+        stream = self._id_of(movement)
+        self._work.record(BANK_MOVEMENT, stream, bank_movement.hold(
+            self._work.state(BANK_MOVEMENT, stream),
+            account=bank_account_id(self._statement.account),
+            year=self._statement.year,
+            number=self._statement.number,
+            movement=movement,
+            because=because,
+        ))  # fmt: skip
+        self._totals.held += 1
+        self._totals.held_cents += movement.amount_cents
+        self._totals.by_reason[because] = self._totals.by_reason.get(because, 0) + 1
+
+    def _id_of(self, movement: Movement) -> StreamId:
+        of = self._statement
+        return bank_movement_id(account=of.account, year=of.year, number=of.number, ordinal=movement.ordinal)
+
+
+def movements_digest(movements: Iterable[Movement]) -> str:
+    """
+    Return the SHA-256 over the movements as we read them, whatever the format they came in.
+    """
+    digest = hashlib.sha256()
+    encode = msgspec.json.encode
+    for movement in movements:
+        digest.update(encode(movement) + b"\n")
+    return digest.hexdigest()
+
+
+def _not_taken(statement: Statement, events: Sequence[bank_account.HappenedToBankAccount]) -> StatementReport:
+    held = next((event for event in events if isinstance(event, bank_account.StatementHeld)), None)
+    return StatementReport(
+        account=statement.account,
+        year=statement.year,
+        number=statement.number,
+        state="waiting" if held else "already_taken",
+        movements=len(statement.movements),
+        waits_for=f"{held.waits_for_year}/{held.waits_for_number}" if held else "",
+    )
