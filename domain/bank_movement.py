@@ -97,10 +97,11 @@ HappenedToMovement = MovementHeld | MovementAllocated | MovementReturned | Movem
 
 class BankMovementState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
-    How much of the money has no place yet (negative for money that left), and since when we had it.
+    How much of the money has no place yet (negative for money that left), since when we had it, and when it counts.
     """
 
     booked_on: date | None = None
+    value_date: date | None = None
     amount_cents: Cents = ZERO
     open_cents: Cents = ZERO
 
@@ -110,8 +111,8 @@ def evolve(state: BankMovementState, event: HappenedToMovement) -> BankMovementS
     Remember one event.
     """
     match event:
-        case MovementHeld(amount_cents=amount, booked_on=booked_on):
-            return BankMovementState(booked_on=booked_on, amount_cents=amount, open_cents=amount)
+        case MovementHeld(amount_cents=amount, booked_on=booked_on, value_date=value_date):
+            return BankMovementState(booked_on=booked_on, value_date=value_date, amount_cents=amount, open_cents=amount)
         case MovementAllocated(amount_cents=amount) | MovementReturned(amount_cents=amount):
             return replace(state, open_cents=Cents(state.open_cents - amount))
         case MovementExplained():
@@ -215,20 +216,25 @@ def hold(
 
 
 def allocate(
-    state: BankMovementState, *, affiliation: StreamId, amount_cents: Cents, allocated_on: date, reason: str
+    state: BankMovementState,
+    *,
+    affiliation: StreamId,
+    allocated_on: date,
+    reason: str,
+    amount_cents: Cents | None = None,
 ) -> list[HappenedToMovement]:
     """
-    Say that the money, or a part of it, is for this member (Rule: ZP-14). A couple's one payment is allocated twice.
+    Say that the money is for this member (Rule: ZP-14): all that is open, or a part of it (a couple's one payment).
 
     Money that left, such as a reversal whose payment we did not find, is allocated with its sign. Raises
     NotOnTheWorklist, NothingOpen, MoreThanIsOpen, BeforeItWasBooked, ReasonMissing.
     """
     _must_be_open(state, on=allocated_on, reason=reason)
-    _must_be_part_of(state.open_cents, amount_cents)
+    amount = _part_of(state.open_cents, amount_cents)
     return [
         MovementAllocated(
             affiliation=affiliation,
-            amount_cents=amount_cents,
+            amount_cents=amount,
             allocated_on=allocated_on,
             reason=reason.strip(),
             basis=_BASIS,
@@ -237,20 +243,20 @@ def allocate(
 
 
 def give_back(
-    state: BankMovementState, *, amount_cents: Cents, returned_on: date, reference: str, reason: str
+    state: BankMovementState, *, returned_on: date, reference: str, reason: str, amount_cents: Cents | None = None
 ) -> list[HappenedToMovement]:
     """
-    Record that the money, or a part of it, went back by bank transfer; `reference` is the transfer's.
+    Record that all that is open, or a part of it, went back by bank transfer; `reference` is the transfer's.
 
     Raises NotOnTheWorklist, NothingOpen, MoneyDidNotComeIn, MoreThanIsOpen, BeforeItWasBooked, ReasonMissing.
     """
     _must_be_open(state, on=returned_on, reason=reason)
     if state.open_cents < 0:
         raise MoneyDidNotComeIn
-    _must_be_part_of(state.open_cents, amount_cents)
+    amount = _part_of(state.open_cents, amount_cents)
     return [
         MovementReturned(
-            amount_cents=amount_cents, returned_on=returned_on, reference=reference.strip(), reason=reason.strip()
+            amount_cents=amount, returned_on=returned_on, reference=reference.strip(), reason=reason.strip()
         )
     ]
 
@@ -284,7 +290,10 @@ def _must_be_open(state: BankMovementState, *, on: date, reason: str) -> None:
         raise ReasonMissing
 
 
-def _must_be_part_of(open_cents: Cents, amount_cents: Cents) -> None:
+def _part_of(open_cents: Cents, amount_cents: Cents | None) -> Cents:
+    if amount_cents is None:
+        return open_cents
     fits = 0 < amount_cents <= open_cents if open_cents > 0 else open_cents <= amount_cents < 0
     if not fits:
         raise MoreThanIsOpen
+    return amount_cents
