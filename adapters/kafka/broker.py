@@ -162,8 +162,7 @@ class Kafka:
         """
         Stop all nodes; what they wrote stays.
         """
-        for node_id in self.node_ids:
-            jvm.stop(self._node(node_id))
+        jvm.stop(*(self._node(node_id) for node_id in self.node_ids))
 
     # ---- for tests of faults
 

@@ -182,11 +182,11 @@ def _arguments(process: psutil.Process) -> list[str]:
         return []
 
 
-def stop(folder: Path, *, within_s: float = _SECONDS_TO_STOP) -> None:
+def stop(*folders: Path, within_s: float = _SECONDS_TO_STOP) -> None:
     """
-    Stop what works in `folder`: politely, and after `within_s` seconds by force. Nothing runs there afterwards.
+    Stop what works in `folders`: politely, and after `within_s` seconds by force. Nothing runs there afterwards.
     """
-    processes = find(folder)
+    processes = [process for folder in folders for process in find(folder)]
     for process in processes:
         send(process, signal.SIGTERM)
         send(process, signal.SIGCONT)  # a paused process would hear the request only when it goes on
