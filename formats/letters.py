@@ -81,6 +81,14 @@ def render_letter(facts: LetterFacts, *, house: House = CM_ZORGKAS) -> bytes:
     return pdf
 
 
+def pictures(facts: LetterFacts, *, ppi: int = 144, house: House = CM_ZORGKAS) -> list[bytes]:
+    """
+    Return the pages of one letter as PNG, to look at on a screen. Raises LetterRefused.
+    """
+    pages = _compiler(_inputs([checked(facts)], house=house)).compile(format="png", ppi=ppi)
+    return pages if isinstance(pages, list) else [pages or b""]
+
+
 def render_run(
     letters: Iterable[LetterFacts],
     *,
@@ -136,13 +144,8 @@ def _typeset(letters: list[LetterFacts], *, house: House, tagged: bool) -> tuple
 
     Tags let a screen reader read a letter aloud; paper has no use for them, and they triple the size of a file.
     """
-    run = {
-        "title": _TITLES[letters[0].kind] if len(letters) == 1 else "Brieven zorgpremie",
-        "house": msgspec.to_builtins(house),
-        "letters": [_as_printed(facts) for facts in letters],
-    }
     moment = datetime.combine(max(facts.written_on for facts in letters), time(12), tzinfo=UTC)
-    compiler = _compiler({"run": json.dumps(run, ensure_ascii=False)})
+    compiler = _compiler(_inputs(letters, house=house))
     pdf, warnings = compiler.compile_with_warnings(
         format="pdf", pdf_standards=["a-2b", "ua-1"] if tagged else ["a-2b"], timestamp=moment, pdf_tags=tagged
     )
@@ -150,6 +153,15 @@ def _typeset(letters: list[LetterFacts], *, house: House, tagged: bool) -> tuple
         # Such as an unknown letter type, for which typst would silently take another one.
         raise NotTypeset("; ".join(warning.message for warning in warnings))
     return pdf, json.loads(compiler.query("<page>", field="value"))
+
+
+def _inputs(letters: list[LetterFacts], *, house: House) -> dict[str, str]:
+    run = {
+        "title": _TITLES[letters[0].kind] if len(letters) == 1 else "Brieven zorgpremie",
+        "house": msgspec.to_builtins(house),
+        "letters": [_as_printed(facts) for facts in letters],
+    }
+    return {"run": json.dumps(run, ensure_ascii=False)}
 
 
 def _forget() -> None:
