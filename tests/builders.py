@@ -1,0 +1,441 @@
+"""
+Facts and people for tests, in the words of the business: `charged(2025, 6400)`, `a_member(birth_year=2000)`, a `Life`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from domain.dates import Period
+from domain.decisions import PassedOver, Selected
+from domain.events import Basis
+from domain.facts import MemberFacts, Region, Residence
+from domain.ids import Kind, StreamId, derived_id, derived_key
+from domain.money import Cents
+from domain.parameters import DatedValue, Parameter, Parameters, Unit
+from domain.payments import Ogm
+from domain.zorgkas_affiliation import decided
+from domain.zorgkas_affiliation.happened import (
+    AffiliationKind,
+    AffiliationOpened,
+    Allocation,
+    FineImposed,
+    HappenedToAffiliation,
+    InvitationIssued,
+    PaymentReceived,
+    RegisteredLetterIssued,
+    RegisteredLetterPosted,
+    ReportedToAgency,
+    YearMissed,
+    ZorgpremieCharged,
+)
+from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
+
+# --- The law, small ---------------------------------------------------------------------------------------------------
+
+#: Whole euros: full and reduced, per year.
+AMOUNTS = {
+    2014: (25, 10),
+    2015: (50, 25),
+    2016: (50, 25),
+    2017: (50, 25),
+    2018: (51, 26),
+    2019: (52, 26),
+    2020: (53, 26),
+    2021: (54, 27),
+    2022: (54, 27),
+    2023: (58, 29),
+    2024: (62, 31),
+    2025: (64, 32),
+    2026: (100, 35),
+}
+ACCOUNT = "BE72777594206316"
+
+
+def _parameter(name: str, unit: Unit, values: dict[date, int | str | None], *, yearly: bool = False) -> Parameter:
+    return Parameter(
+        name=name,
+        description=name,
+        unit=unit,
+        checked_on=date(2026, 7, 1),
+        checked_until=date(2027, 12, 31),
+        values=tuple(
+            DatedValue(since=since, value=value, source="test of the rule") for since, value in values.items()
+        ),
+        per_calendar_year=yearly,
+    )
+
+
+def _law() -> Parameters:
+    first, since_2019 = date(2001, 1, 1), date(2019, 1, 1)
+    full = {date(year, 1, 1): euros[0] * 100 for year, euros in AMOUNTS.items()}
+    reduced = {date(year, 1, 1): euros[1] * 100 for year, euros in AMOUNTS.items()}
+    parameters = [
+        _parameter("zorgpremie/gewoon", "eur_cent", full, yearly=True),
+        _parameter("zorgpremie/verlaagd", "eur_cent", reduced, yearly=True),
+        _parameter("zorgpremie/age_min", "years", {first: 26}),
+        _parameter("zorgpremie/due_by", "month_day", {first: "04-30"}),
+        _parameter("zorgpremie/account", "iban", {first: ACCOUNT}),
+        _parameter("arrears/missed_years_min", "count", {first: 3, since_2019: 2}),
+        _parameter("arrears/letter_by", "month_day", {first: "03-31", since_2019: "09-01"}),
+        _parameter("arrears/pay_by", "month_day", {first: "04-30", since_2019: "10-05"}),
+        _parameter("arrears/report_by", "month_day", {since_2019: "10-10"}),
+        _parameter("arrears/corrections_until", "month_day", {since_2019: "10-15"}),
+        _parameter("arrears/reminder_by", "month_day", {first: "11-30"}),
+        _parameter("arrears/report_unpaid_years_min", "count", {since_2019: 2}),
+        _parameter("arrears/fine_gewoon", "eur_cent", {first: 25000}),
+        _parameter("arrears/fine_verlaagd", "eur_cent", {first: 10000}),
+    ]
+    return Parameters({parameter.name: parameter for parameter in parameters})
+
+
+#: The law of these tests, small and in one place; that parameters/ says the same is a test of its own.
+LAW = _law()
+#: A reason for events that a test starts from.
+GIVEN = Basis(rules=())
+
+# --- People -----------------------------------------------------------------------------------------------------------
+
+
+def a_member(
+    *,
+    birth_year: int | None = 1970,
+    region: Region = "flanders",
+    cm_since: date = date(2000, 1, 1),
+    allowance: Iterable[Period] = (),
+    died_on: date | None = None,
+) -> MemberFacts:
+    """
+    Return someone who lives in one region and is with CM, both since long ago.
+    """
+    return MemberFacts(
+        birth_year=birth_year,
+        residences=(Residence(date(1990, 1, 1), region),),
+        cm_membership=(Period(start=cm_since),),
+        verhoogde_tegemoetkoming=tuple(allowance),
+        died_on=died_on,
+    )
+
+
+AN_OGM = Ogm.from_base(90_933_755)
+
+
+def movement(number: int) -> StreamId:
+    return derived_id(Kind.BANK_MOVEMENT, str(number))
+
+
+def letter_id(number: int) -> UUID:
+    return derived_key("letter", str(number))
+
+
+def barcode(number: int) -> str:
+    return f"010{number:027d}"
+
+
+# --- What happened ----------------------------------------------------------------------------------------------------
+
+
+def opened(kind: AffiliationKind = "mandatory", *, from_year: int = 2014) -> AffiliationOpened:
+    return AffiliationOpened(kind=kind, from_year=from_year, basis=GIVEN)
+
+
+def charged(year: int, amount_cents: int, *, reduced: bool = False, window: date | None = None) -> ZorgpremieCharged:
+    return ZorgpremieCharged(
+        year=year,
+        amount_cents=Cents(amount_cents),
+        reduced=reduced,
+        due_on=date(year, 4, 30),
+        window_until=window,
+        basis=GIVEN,
+    )
+
+
+def invited(year: int, amount_cents: int) -> InvitationIssued:
+    return InvitationIssued(
+        year=year,
+        letter_id=letter_id(year),
+        amount_cents=Cents(amount_cents),
+        ogm=AN_OGM,
+        account=ACCOUNT,
+        due_on=date(year, 4, 30),
+        issued_on=date(year, 1, 20),
+        basis=GIVEN,
+    )
+
+
+def paid(
+    number: int, value_date: date, *shares: tuple[int, int], credit: int = 0, known_on: date | None = None
+) -> PaymentReceived:
+    """
+    A payment that filled these years: `paid(1, date(2025, 3, 1), (2025, 6400))`.
+    """
+    return PaymentReceived(
+        movement=movement(number),
+        amount_cents=Cents(sum(cents for _, cents in shares) + credit),
+        value_date=value_date,
+        booked_on=known_on or value_date,
+        matched_by="ogm",
+        allocations=tuple(Allocation(year, Cents(cents)) for year, cents in shares),
+        credit_cents=Cents(credit),
+        payer_iban="",
+        basis=GIVEN,
+    )
+
+
+def missed(year: int, open_cents: int, *, on: date | None = None) -> YearMissed:
+    return YearMissed(year=year, missed_on=on or date(year, 4, 30), open_cents=Cents(open_cents), basis=GIVEN)
+
+
+def written(number: int, issued_on: date, *shares: tuple[int, int]) -> RegisteredLetterIssued:
+    since_2019 = issued_on.year >= 2019
+    return RegisteredLetterIssued(
+        letter_id=letter_id(number),
+        letter_year=issued_on.year,
+        years=tuple(Allocation(year, Cents(cents)) for year, cents in shares),
+        amount_cents=Cents(sum(cents for _, cents in shares)),
+        ogm=AN_OGM,
+        account=ACCOUNT,
+        pay_by=date(issued_on.year, 10, 5) if since_2019 else date(issued_on.year, 4, 30),
+        issued_on=issued_on,
+        basis=GIVEN,
+    )
+
+
+def posted(number: int, posted_on: date) -> RegisteredLetterPosted:
+    return RegisteredLetterPosted(
+        letter_id=letter_id(number), posted_on=posted_on, barcode=barcode(number), basis=GIVEN
+    )
+
+
+def reported(number: int, reported_on: date, *shares: tuple[int, int]) -> ReportedToAgency:
+    return ReportedToAgency(
+        letter_id=letter_id(number),
+        report_id=derived_key("report", str(reported_on.year)),
+        years=tuple(Allocation(year, Cents(cents)) for year, cents in shares),
+        amount_cents=Cents(sum(cents for _, cents in shares)),
+        reported_on=reported_on,
+        basis=GIVEN,
+    )
+
+
+def fined(number: int, imposed_on: date, *years: int) -> FineImposed:
+    return FineImposed(
+        reference=f"fine {number}",
+        letter_id=letter_id(number),
+        years=years,
+        amount_cents=Cents(25000),
+        imposed_on=imposed_on,
+        basis=GIVEN,
+    )
+
+
+# --- A life -----------------------------------------------------------------------------------------------------------
+
+
+class Life:
+    """
+    One member's affiliation told in dates: each method is one thing that the fund does, or learns, on a day.
+
+    Every method gives the names of what happened, or "passed over: reason". The invariants are checked at each step.
+    """
+
+    def __init__(self, member: MemberFacts | None = None) -> None:
+        self.member = member or a_member()
+        self.state: Affiliation = AFFILIATION.initial
+        self.happened: list[HappenedToAffiliation] = []
+        self._movements = 0
+
+    def _tell(self, answer: Any) -> list[str]:
+        if isinstance(answer, PassedOver):
+            return [f"passed over: {answer.reason}"]
+        events = list(answer.events) if isinstance(answer, Selected) else answer
+        for event in events:
+            self.state = AFFILIATION.evolve(self.state, event)
+            self.happened.append(event)
+            check_invariants(self.state, self.happened)
+        return [type(event).__name__ for event in events]
+
+    def invited_for(self, year: int, *, on: date | None = None) -> list[str]:
+        on = on or date(year, 1, 20)
+        return self._tell(
+            decided.invite(
+                self.state,
+                member=self.member,
+                year=year,
+                as_of=on,
+                law=LAW,
+                ogm=AN_OGM,
+                letter_id=derived_key("invitation", str(year)),
+            )
+        )
+
+    def asks_to_join(self, year: int, *, on: date) -> list[str]:
+        return self._tell(
+            decided.ask_to_join(
+                self.state,
+                member=self.member,
+                year=year,
+                as_of=on,
+                law=LAW,
+                ogm=AN_OGM,
+                letter_id=derived_key("invitation", str(year)),
+            )
+        )
+
+    def pays(self, euros: int, *, value: date, known: date | None = None) -> list[str]:
+        self._movements += 1
+        return self._tell(
+            decided.receive_payment(
+                self.state,
+                movement=movement(self._movements),
+                amount_cents=Cents(euros * 100),
+                value_date=value,
+                booked_on=value,
+                matched_by="ogm",
+                payer_iban="",
+                as_of=known or value,
+                law=LAW,
+            )
+        )
+
+    def bank_takes_back(self, payment: int, *, euros: int, on: date) -> list[str]:
+        return self._tell(
+            decided.reverse_payment(
+                self.state,
+                movement=movement(payment),
+                reversed_by=movement(10_000 + payment),
+                amount_cents=Cents(euros * 100),
+                value_date=on,
+                as_of=on,
+                law=LAW,
+            )
+        )
+
+    def deadline_of(self, year: int, *, on: date | None = None) -> list[str]:
+        on = on or date(year, 5, 1)
+        return self._tell(decided.close_year(self.state, member=self.member, year=year, as_of=on, law=LAW))
+
+    def letter_run(self, *, on: date) -> list[str]:
+        return self._tell(
+            decided.write_registered_letter(
+                self.state,
+                member=self.member,
+                as_of=on,
+                law=LAW,
+                ogm=AN_OGM,
+                letter_id=derived_key("letter", on.isoformat()),
+            )
+        )
+
+    def post_proves(self, posted_on: date, *, known: date | None = None) -> list[str]:
+        return self._tell(
+            decided.post_letter(
+                self.state,
+                letter_id=self.state.letters[-1].letter_id,
+                posted_on=posted_on,
+                barcode=barcode(posted_on.toordinal()),
+                as_of=known or posted_on,
+                law=LAW,
+            )
+        )
+
+    def report_run(self, *, on: date) -> list[str]:
+        return self._tell(
+            decided.report(
+                self.state, member=self.member, as_of=on, law=LAW, report_id=derived_key("report", str(on.year))
+            )
+        )
+
+    def correction_run(self, *, on: date) -> list[str]:
+        return self._tell(decided.correct_report(self.state, member=self.member, as_of=on, law=LAW))
+
+    def reminder_run(self, year: int, *, on: date) -> list[str]:
+        return self._tell(
+            decided.remind(
+                self.state,
+                member=self.member,
+                year=year,
+                as_of=on,
+                law=LAW,
+                ogm=AN_OGM,
+                letter_id=derived_key("reminder", str(year)),
+            )
+        )
+
+    def agency_fines(self, *years: int, on: date, euros: int = 250) -> list[str]:
+        return self._tell(
+            decided.record_fine(
+                self.state,
+                reference=f"fine of {on.isoformat()}",
+                letter_id=self.state.letters[-1].letter_id,
+                years=years,
+                amount_cents=Cents(euros * 100),
+                imposed_on=on,
+                member=self.member,
+                law=LAW,
+            )
+        )
+
+    def allowance_known(self, *periods: Period, on: date) -> list[str]:
+        """
+        We learn on a day which periods of increased allowance the member has had.
+        """
+        self.member = MemberFacts(
+            birth_year=self.member.birth_year,
+            residences=self.member.residences,
+            cm_membership=self.member.cm_membership,
+            verhoogde_tegemoetkoming=periods,
+            died_on=self.member.died_on,
+        )
+        return self._tell(decided.apply_late_allowance(self.state, member=self.member, as_of=on, law=LAW))
+
+    def refunded(self, euros: int, *, on: date) -> list[str]:
+        return self._tell(
+            decided.refund_credit(
+                self.state, amount_cents=Cents(euros * 100), refunded_on=on, reference=f"refund of {on.isoformat()}"
+            )
+        )
+
+    @property
+    def missed_years(self) -> list[int]:
+        return [owed.year for owed in self.state.years if owed.missed]
+
+    @property
+    def open_euros(self) -> dict[int, int]:
+        return {each.year: each.open_cents // 100 for each in self.state.open_years()}
+
+    @property
+    def credit_euros(self) -> int:
+        return self.state.credit_cents // 100
+
+    def last(self, kind: type[Any]) -> Any:
+        return next(event for event in reversed(self.happened) if isinstance(event, kind))
+
+
+def check_invariants(state: Affiliation, happened: Iterable[HappenedToAffiliation]) -> None:
+    """
+    What is true after every event: received = on years + credit + refunded; nothing negative; no year has too much.
+    """
+    from domain.zorgkas_affiliation import happened as h
+
+    received = refunded = 0
+    for event in happened:
+        match event:
+            case h.PaymentReceived():
+                received += event.amount_cents
+                assert event.amount_cents == sum(share.amount_cents for share in event.allocations) + event.credit_cents
+            case h.PaymentReversed():
+                received -= event.amount_cents
+            case h.CreditRefunded():
+                refunded += event.amount_cents
+            case _:
+                pass
+    on_years = sum(piece.amount_cents for piece in state.pieces if piece.year)
+    assert received == on_years + state.credit_cents + refunded
+    assert all(piece.amount_cents >= 0 for piece in state.pieces)
+    for owed in state.years:
+        assert 0 <= state.paid_cents(owed.year) <= owed.amount_cents
+    assert [owed.year for owed in state.years] == sorted({owed.year for owed in state.years})
