@@ -128,6 +128,12 @@ class Database:
                 raise
             raise self.unavailable(error) from None
 
+    def parameters(self, role: Role) -> dict[str, Any]:
+        """
+        Return what a session of that role starts with, for a pool that another library opens.
+        """
+        return self._parameters(role)
+
     def close(self) -> None:
         with self._guard:
             for pool in self._pools.values():

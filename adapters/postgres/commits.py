@@ -1,0 +1,73 @@
+"""
+What was the same for all events of a transaction: one row in `commits`, with the range of their positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from psycopg import Cursor
+
+from domain.envelope import Commit
+
+_RECORD_SQL: Final = """
+INSERT INTO commits (first_position, last_position, recorded_at, command_id, actor, run, cause, business_date)
+VALUES (%s, %s,
+        greatest(clock_timestamp(), (SELECT recorded_at FROM commits ORDER BY first_position DESC LIMIT 1)),
+        %s, %s, %s, %s, %s)
+"""
+_RANGE_SQL: Final = """
+SELECT first_position, last_position, recorded_at, command_id, actor, run, cause, business_date
+FROM commits WHERE last_position >= %s AND first_position <= %s ORDER BY first_position
+"""
+_OF_POSITIONS_SQL: Final = """
+SELECT DISTINCT first_position, last_position, recorded_at, command_id, actor, run, cause, business_date
+FROM unnest(%s::bigint[]) AS wanted(position)
+CROSS JOIN LATERAL (
+    SELECT * FROM commits WHERE first_position <= wanted.position ORDER BY first_position DESC LIMIT 1
+) AS found
+ORDER BY first_position
+"""
+
+
+class Recorded(NamedTuple):
+    """
+    One row of commits: which positions, since when we knew, and with what they were recorded.
+    """
+
+    first: int
+    last: int
+    recorded_at: datetime
+    commit: Commit
+
+
+def record_commit(cursor: Cursor[Any], commit: Commit, positions: range) -> None:
+    """
+    Keep what these positions were recorded with; under the append lock, so that `recorded_at` rises with positions.
+    """
+    of = (commit.command_id, commit.actor, commit.run, commit.cause, commit.business_date)
+    cursor.execute(_RECORD_SQL, (positions[0], positions[-1], *of))
+
+
+def commits_between(cursor: Cursor[Any], first: int, last: int) -> Sequence[Recorded]:
+    """
+    Return the commits that hold any position from `first` to `last`, in order.
+    """
+    cursor.execute(_RANGE_SQL, (first, last), binary=True)
+    return [_recorded(row) for row in cursor.fetchall()]
+
+
+def commits_of(cursor: Cursor[Any], positions: Sequence[int]) -> Sequence[Recorded]:
+    """
+    Return the commits of single positions, such as those of one stream, in order.
+    """
+    cursor.execute(_OF_POSITIONS_SQL, (list(positions),), binary=True)
+    return [_recorded(row) for row in cursor.fetchall()]
+
+
+def _recorded(row: tuple[Any, ...]) -> Recorded:
+    first, last, recorded_at, command_id, actor, run, cause, business_date = row
+    commit = Commit(command_id=command_id, actor=actor, run=run, cause=cause, business_date=business_date)
+    return Recorded(first, last, recorded_at, commit)

@@ -1,0 +1,133 @@
+"""
+The feed: events in the order of the store, in batches, never skipping one, whoever writes meanwhile.
+
+Positions are given under the append lock, so they rise in the order of commits: what is below the last one read is
+read. Holes are left by transactions that were rolled back, and mean nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from psycopg import Cursor
+
+from adapters.postgres.commits import Recorded, commits_between, commits_of
+from adapters.postgres.database import WRITER, Database
+from adapters.postgres.keys import TransactionKeys
+from adapters.sealing import Ciphers, MasterKey, place_of
+from domain.envelope import Envelope
+from domain.ids import Kind, StreamId, owner_of
+from formats.stored import Boxed, StoredEvents
+
+_READ_SQL: Final = """
+SELECT notification_id, originator_id, originator_version, topic, state FROM events
+WHERE notification_id > %b
+ORDER BY notification_id LIMIT %b
+"""
+_READ_KINDS_SQL: Final = """
+SELECT notification_id, originator_id, originator_version, topic, state FROM events
+WHERE notification_id > %b AND get_byte(uuid_send(originator_id), 13) = ANY(%b::integer[])
+ORDER BY notification_id LIMIT %b
+"""
+_OF_STREAMS_SQL: Final = """
+SELECT notification_id, originator_id, originator_version, topic, state FROM events
+WHERE originator_id = ANY(%b::uuid[])
+ORDER BY originator_id, originator_version
+"""
+_HIGH_WATER_SQL: Final = "SELECT coalesce(max(notification_id), 0) FROM events"
+
+
+class StoreFeed:
+    """
+    Reads with personal fields opened; `open_personal=False` leaves them `[erased]`, and needs no keys.
+    """
+
+    def __init__(
+        self, database: Database, *, stored: StoredEvents, master: MasterKey | None, open_personal: bool = True
+    ) -> None:
+        self._database = database
+        self._stored = stored
+        self._master = master if open_personal else None
+
+    def read(self, *, after: int, limit: int, kinds: Collection[Kind] | None = None) -> Sequence[Envelope]:
+        """
+        Return the next events after a position, at most `limit`; with `kinds`, only those of these streams.
+        """
+        with self._database.session(WRITER) as session, session.cursor() as cursor:
+            if kinds is None:
+                cursor.execute(_READ_SQL, (after, limit), binary=True)
+            else:
+                cursor.execute(_READ_KINDS_SQL, (after, [int(kind) for kind in kinds], limit), binary=True)
+            rows = cursor.fetchall()
+            if not rows:
+                return []
+            return self._envelopes(cursor, rows, commits_between(cursor, rows[0][0], rows[-1][0]))
+
+    def high_water(self) -> int:
+        with self._database.session(WRITER) as session, session.cursor() as cursor:
+            row = cursor.execute(_HIGH_WATER_SQL).fetchone()
+            return int(row[0]) if row else 0
+
+    def of_streams(self, streams: Sequence[StreamId]) -> Sequence[Envelope]:
+        """
+        Return all events of these streams, by stream and version; for rebuilding what is kept per stream.
+        """
+        with self._database.session(WRITER) as session, session.cursor() as cursor:
+            cursor.execute(_OF_STREAMS_SQL, (list(streams),), binary=True)
+            rows = cursor.fetchall()
+            return self._envelopes(cursor, rows, commits_of(cursor, sorted(row[0] for row in rows)))
+
+    def _envelopes(
+        self, cursor: Cursor[Any], rows: Sequence[tuple[Any, ...]], commits: Sequence[Recorded]
+    ) -> Sequence[Envelope]:
+        recorded = _by_position(rows, commits)
+        read = self._stored.read
+        events: list[Any] = [read(name, state) for _, _, _, name, state in rows]
+        self._open(cursor, rows, events)
+        return [
+            Envelope(position, stream, version, name, of.recorded_at, event, of.commit)
+            for (position, stream, version, name, _), event, of in zip(rows, events, recorded, strict=True)
+        ]
+
+    def _open(self, cursor: Cursor[Any], rows: Sequence[tuple[Any, ...]], events: list[Any]) -> None:
+        """
+        Open the boxes of a batch, with the keys of all its members fetched at once.
+        """
+        boxed = [(index, rows[index]) for index, event in enumerate(events) if type(event) is Boxed]
+        if not boxed:
+            return
+        ciphers = Ciphers(self._master, TransactionKeys(cursor))
+        ciphers.fetch([owner_of(row[1]) for _, row in boxed])
+        for index, (_, stream, version, _, _) in boxed:
+            of: Boxed = events[index]
+            opened = ciphers.open(owner_of(stream), place_of(stream, version, of.name), of.box)
+            events[index] = self._stored.unbox(of, opened)
+
+
+def _by_position(rows: Sequence[tuple[Any, ...]], commits: Sequence[Recorded]) -> Sequence[Recorded]:
+    """
+    Return the commit of each row: both rise together, but rows of several streams may be in another order.
+    """
+    found: list[Recorded] = []
+    by_first = iter(commits)
+    of: Recorded | None = None
+    in_order = all(rows[index][0] < rows[index + 1][0] for index in range(len(rows) - 1))
+    if not in_order:
+        return [_search(commits, row[0]) for row in rows]
+    for row in rows:
+        while of is None or of.last < row[0]:
+            of = next(by_first)
+        found.append(of)
+    return found
+
+
+def _search(commits: Sequence[Recorded], position: int) -> Recorded:
+    low, high = 0, len(commits) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if commits[middle].last < position:
+            low = middle + 1
+        else:
+            high = middle
+    return commits[low]

@@ -1,0 +1,170 @@
+"""
+Head rows: the latest state of each stream, so that deciding about thousands does not replay them.
+
+A cache. What is loaded is the head and the events after it; a head folded by other code is not used; all of them can be
+made again (`rebuild_heads`), and compared with replay (`heads_unlike_replay`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+from psycopg import Cursor
+
+from application.ports import Loaded
+from domain.catalogue import Aggregate
+from domain.ids import StreamId
+from formats.stored import StoredEvents
+
+_LOAD_SQL: Final = """
+SELECT wanted.place, head.version, head.state, tail.last, tail.states
+FROM unnest(%b::uuid[]) WITH ORDINALITY AS wanted(stream, place)
+LEFT JOIN heads AS head ON head.stream = wanted.stream AND head.fold_version = %b
+LEFT JOIN LATERAL (
+    SELECT max(originator_version) AS last, string_agg(state, ','::bytea ORDER BY originator_version) AS states
+    FROM events
+    WHERE originator_id = wanted.stream AND originator_version > coalesce(head.version, 0)
+) AS tail ON true
+"""
+_REPLAY_SQL: Final = """
+SELECT wanted.place, NULL, NULL, tail.last, tail.states
+FROM unnest(%b::uuid[]) WITH ORDINALITY AS wanted(stream, place)
+LEFT JOIN LATERAL (
+    SELECT max(originator_version) AS last, string_agg(state, ','::bytea ORDER BY originator_version) AS states
+    FROM events WHERE originator_id = wanted.stream
+) AS tail ON true
+"""
+_STANDING_SQL: Final = "SELECT stream, version, fold_version, state FROM heads WHERE stream = ANY(%b::uuid[])"
+_MOVE_SQL: Final = """
+INSERT INTO heads (stream, kind, version, fold_version, state)
+SELECT stream, %b, version, %b, state
+FROM unnest(%b::uuid[], %b::bigint[], %b::bytea[]) AS moved(stream, version, state)
+ON CONFLICT (stream) DO UPDATE
+SET version = excluded.version, fold_version = excluded.fold_version, state = excluded.state
+"""
+_STREAMS_SQL: Final = """
+SELECT originator_id FROM events
+WHERE originator_version = 1 AND get_byte(uuid_send(originator_id), 13) = %b AND originator_id > %b
+ORDER BY originator_id LIMIT %b
+"""
+_BEFORE_ALL: Final = UUID(int=0)
+
+
+class Moved(NamedTuple):
+    """
+    Where streams stand now: their versions and states, column by column.
+    """
+
+    streams: list[UUID]
+    versions: list[int]
+    states: list[bytes]
+
+
+def load(
+    cursor: Cursor[Any], stored: StoredEvents, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]
+) -> dict[StreamId, Loaded[Any]]:
+    """
+    Return the states of many streams in one query, from their heads and the events after them.
+    """
+    cursor.execute(_LOAD_SQL, (list(streams), aggregate.fold_version), binary=True)
+    return _folded(cursor, stored, aggregate, streams)
+
+
+def replay(
+    cursor: Cursor[Any], stored: StoredEvents, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]
+) -> dict[StreamId, Loaded[Any]]:
+    """
+    Return the same from events alone.
+    """
+    cursor.execute(_REPLAY_SQL, (list(streams),), binary=True)
+    return _folded(cursor, stored, aggregate, streams)
+
+
+def _folded(
+    cursor: Cursor[Any], stored: StoredEvents, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]
+) -> dict[StreamId, Loaded[Any]]:
+    decode = state_decoder(aggregate)
+    evolve, initial, read = aggregate.evolve, aggregate.initial, stored.read_stream
+    loaded: dict[StreamId, Loaded[Any]] = {}
+    for place, version, head, last, states in cursor.fetchall():
+        state = initial if head is None else decode(head)
+        if states is not None:
+            for event in read(aggregate, states):
+                state = evolve(state, event)
+        loaded[streams[place - 1]] = Loaded(state, last or version or 0)
+    return loaded
+
+
+def state_decoder(aggregate: Aggregate[Any, Any]) -> Callable[[bytes], Any]:
+    """
+    Return what reads this aggregate's states from head rows.
+    """
+    key = type(aggregate.initial)
+    found = _DECODERS.get(key)
+    if found is None:
+        found = _DECODERS[key] = msgspec.json.Decoder(key).decode
+    return found
+
+
+_DECODERS: Final[dict[type[Any], Callable[[bytes], Any]]] = {}
+encode_state: Final = msgspec.json.Encoder().encode
+
+
+def move(cursor: Cursor[Any], aggregate: Aggregate[Any, Any], moved: Moved) -> None:
+    """
+    Write where streams stand now, under the append lock.
+    """
+    cursor.execute(_MOVE_SQL, (int(aggregate.kind), aggregate.fold_version, *moved))
+
+
+def streams_after(
+    cursor: Cursor[Any], aggregate: Aggregate[Any, Any], after: StreamId | None, limit: int
+) -> list[StreamId]:
+    """
+    Return ids of the aggregate's streams in id order; from the events, so that a lost head loses no one.
+    """
+    cursor.execute(_STREAMS_SQL, (int(aggregate.kind), after or _BEFORE_ALL, limit), binary=True)
+    return [row[0] for row in cursor.fetchall()]
+
+
+def pages(
+    next_page: Callable[[StreamId | None], Sequence[StreamId]],
+) -> Iterator[Sequence[StreamId]]:
+    """
+    Give page after page until there are no more streams.
+    """
+    after: StreamId | None = None
+    while page := next_page(after):
+        yield page
+        after = page[-1]
+
+
+def rebuild_page(
+    cursor: Cursor[Any], stored: StoredEvents, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]
+) -> None:
+    """
+    Make the heads of these streams again, under the append lock.
+    """
+    replayed = replay(cursor, stored, aggregate, streams)
+    states = [encode_state(replayed[stream].state) for stream in streams]
+    move(cursor, aggregate, Moved(list(streams), [replayed[stream].version for stream in streams], states))
+
+
+def unlike_replay(
+    cursor: Cursor[Any], stored: StoredEvents, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]
+) -> list[StreamId]:
+    """
+    Return which of these streams have a head of today's code that is not what replay gives.
+    """
+    cursor.execute(_STANDING_SQL, (list(streams),), binary=True)
+    standing: Mapping[StreamId, tuple[int, int, bytes]] = {row[0]: row[1:] for row in cursor.fetchall()}
+    replayed = replay(cursor, stored, aggregate, streams)
+    decode = state_decoder(aggregate)
+    unlike = []
+    for stream, (version, fold_version, state) in standing.items():
+        if fold_version == aggregate.fold_version and (decode(state), version) != replayed[stream]:
+            unlike.append(stream)
+    return sorted(unlike)

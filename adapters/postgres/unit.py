@@ -1,0 +1,201 @@
+"""
+One transaction of the store: states loaded in bulk, events appended, the command's answer kept; all or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from psycopg import Cursor, errors
+
+from adapters.postgres import heads
+from adapters.postgres.commits import record_commit
+from adapters.postgres.keys import TransactionKeys
+from adapters.postgres.recorder import EventRows, append_rows, take_append_lock
+from adapters.sealing import Ciphers, MasterKey, NoMasterKey, place_of
+from application.ports import Answer, Change, Loaded, MarkTaken, WrittenMeanwhile
+from domain.catalogue import Aggregate
+from domain.envelope import Commit
+from domain.ids import StreamId, owner_of
+from formats.stored import EventType, StoredEvents
+
+_ANSWER_SQL: Final = """
+INSERT INTO answers (command_id, digest, outcome, detail)
+SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %s::text[]::jsonb[])
+"""
+_MARK_SQL: Final = """
+INSERT INTO unique_marks (kind, digest, stream)
+SELECT %b, digest, stream FROM unnest(%b::bytea[], %b::uuid[]) AS claimed(digest, stream) ON CONFLICT DO NOTHING
+"""
+_HELD_SQL: Final = """
+SELECT claimed.stream
+FROM unnest(%b::bytea[], %b::uuid[]) AS claimed(digest, stream)
+JOIN unique_marks AS held ON held.kind = %b AND held.digest = claimed.digest
+WHERE held.stream <> claimed.stream
+"""
+_GAP_SQL: Final = """
+SELECT count(*)
+FROM unnest(%b::uuid[], %b::bigint[]) AS expected(stream, version)
+WHERE NOT EXISTS (
+    SELECT FROM events WHERE originator_id = expected.stream AND originator_version = expected.version
+)
+"""
+
+
+class PostgresUnit:
+    """
+    Made by `PostgresStore.transaction`. `cursor` is for what must be written in the same transaction.
+    """
+
+    def __init__(
+        self, cursor: Cursor[Any], *, commit: Commit, stored: StoredEvents, master: MasterKey | None, checked: bool
+    ) -> None:
+        self.cursor = cursor
+        self._commit = commit
+        self._stored = stored
+        self._master = master
+        self._checked = checked
+        self._ciphers = Ciphers(master, TransactionKeys(cursor))
+        self._versions: dict[StreamId, int] = {}
+        self._answers: list[Answer] = []
+        self._positions: range | None = None
+        self._locked = False
+
+    def load(self, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]) -> Mapping[StreamId, Loaded[Any]]:
+        loaded = heads.load(self.cursor, self._stored, aggregate, streams)
+        self._versions.update({stream: of.version for stream, of in loaded.items()})
+        return loaded
+
+    def append(self, aggregate: Aggregate[Any, Any], changes: Sequence[Change[Any, Any]]) -> None:
+        rows, moved = self._rows(aggregate, changes)
+        if not rows.states:
+            return
+        self.lock()
+        try:
+            positions = append_rows(self.cursor, rows)
+        except errors.UniqueViolation:
+            raise WrittenMeanwhile(streams=len(moved.streams)) from None
+        self._refuse_gaps(changes)
+        heads.move(self.cursor, aggregate, moved)
+        self._versions.update(zip(map(StreamId, moved.streams), moved.versions, strict=True))
+        first = positions[0] if self._positions is None else self._positions[0]
+        self._positions = range(first, positions[-1] + 1)
+
+    def lock(self) -> None:
+        """
+        Wait for our turn to append, and keep it until the end. Raises `recorder.StoreBusy` after 10 seconds.
+        """
+        if not self._locked:
+            take_append_lock(self.cursor)
+            self._locked = True
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """
+        A part of the transaction that can fail alone. Its end by an error gives back the lock that it took.
+        """
+        locked, positions = self._locked, self._positions
+        try:
+            with self.cursor.connection.transaction():
+                yield
+        except BaseException:
+            self._locked, self._positions = locked, positions
+            raise
+
+    def mark_unique(self, kind: str, values: Sequence[tuple[str, StreamId]]) -> None:
+        if not values:
+            return
+        if self._master is None:
+            raise NoMasterKey
+        marks = sorted({(self._master.blind(kind, value), stream) for value, stream in values})
+        digests, streams = [mark[0] for mark in marks], [mark[1] for mark in marks]
+        self.cursor.execute(_MARK_SQL, (kind, digests, streams))
+        self.cursor.execute(_HELD_SQL, (digests, streams, kind), binary=True)
+        taken = [row[0] for row in self.cursor.fetchall()]
+        if taken:
+            raise MarkTaken(kind=kind, streams=", ".join(str(stream) for stream in sorted(taken)[:10]))
+
+    def answer(self, answer: Answer) -> None:
+        self._answers.append(answer)
+
+    def finish(self) -> None:
+        """
+        Write what stands at the end of the transaction: the answers, and the row of this commit.
+        """
+        if self._answers:
+            of = self._answers
+            details = [msgspec.json.encode(answer.detail).decode() for answer in of]
+            self.cursor.execute(
+                _ANSWER_SQL,
+                ([a.command_id for a in of], [a.digest for a in of], [a.outcome for a in of], details),
+            )
+        if self._positions is not None:
+            record_commit(self.cursor, self._commit, self._positions)
+
+    # --- rows --------------------------------------------------------------------------------------------------------
+
+    def _rows(
+        self, aggregate: Aggregate[Any, Any], changes: Sequence[Change[Any, Any]]
+    ) -> tuple[EventRows, heads.Moved]:
+        """
+        Encode everything before the lock is taken: what cannot be stored is refused here, and nobody waits for it.
+        """
+        self._fetch_keys(changes)
+        rows, moved = EventRows([], [], [], []), heads.Moved([], [], [])
+        kind, types, checked = int(aggregate.kind), self._stored.by_event, self._checked
+        state_of, check = self._stored.state_of, self._stored.check
+        for stream, version, events, state in changes:
+            if stream.int >> 16 & 0xFF != kind:
+                raise ValueError(f"{stream} is not a stream of {aggregate.context} kind {kind}")
+            for event in events:
+                version += 1  # noqa: PLW2901
+                of = types.get(type(event)) or self._stored.type_of(event)
+                box = self._box(stream, version, event, of) if of.sealed else None
+                encoded = state_of(event, of, box)
+                if checked:
+                    check(event, of, encoded)
+                rows.streams.append(stream)
+                rows.versions.append(version)
+                rows.types.append(of.name)
+                rows.states.append(encoded)
+            if events:
+                moved.streams.append(stream)
+                moved.versions.append(version)
+                moved.states.append(heads.encode_state(state))
+        return rows, moved
+
+    def _fetch_keys(self, changes: Sequence[Change[Any, Any]]) -> None:
+        types = self._stored.by_event
+        owners = {
+            owner_of(change.stream)
+            for change in changes
+            for event in change.events
+            if (of := types.get(type(event))) is not None and of.sealed
+        }
+        if owners:
+            self._ciphers.fetch_or_make(sorted(owners))
+
+    def _box(self, stream: UUID, version: int, event: Any, of: EventType) -> bytes:
+        personal = self._stored.personal_of(event, of)
+        return self._ciphers.seal(owner_of(stream), place_of(stream, version, of.name), personal)
+
+    def _refuse_gaps(self, changes: Sequence[Change[Any, Any]]) -> None:
+        """
+        The table's key refuses a version that is there; this refuses one that is not the next.
+        """
+        known = self._versions
+        doubtful = [
+            (change.stream, change.after_version)
+            for change in changes
+            if change.events and change.after_version and known.get(change.stream) != change.after_version
+        ]
+        if doubtful:
+            streams, versions = zip(*doubtful, strict=True)
+            self.cursor.execute(_GAP_SQL, (list(streams), list(versions)), binary=True)
+            row = self.cursor.fetchone()
+            if row is None or row[0]:
+                raise WrittenMeanwhile(streams=row[0] if row else len(doubtful))

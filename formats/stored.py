@@ -1,0 +1,353 @@
+"""
+Stored events: what stands in a row, and how it becomes an event again. Typed JSON that an auditor can read.
+
+The type name in the row (`zorgkas.ZorgpremieCharged/1`) is ours, never a Python path, and is looked up before anything
+is decoded. Fields marked as personal leave the JSON and come back as one sealed box (docs/decisions/0004, 0007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Union, cast
+
+import msgspec
+
+from domain.catalogue import Aggregate
+from domain.errors import Refused, Unreadable
+from domain.events import Event
+from domain.personal import ERASED
+
+#: An event is a fact, not a document; what is larger belongs in a file of its own.
+EVENT_BYTES_MAX: Final = 256 * 1024
+_BOX: Final = "sealed"
+
+#: One step from a version to the next, on the plain JSON object. Sealed fields may be absent: never require one.
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class UnknownEventType(Unreadable):
+    """
+    A stored event has a type or version that this program does not know; run the version that wrote it, or a newer one.
+    """
+
+
+class MisshapenEvent(Unreadable):
+    """
+    A stored event does not have the shape of its type; stop, and compare the events with the last good backup.
+    """
+
+
+class EventTooLarge(Refused):
+    """
+    An event of more than 256 KiB is not recorded; put the document in a file and record its digest.
+    """
+
+
+class UnstorableEvent(Refused):
+    """
+    An event holds a value that would not come back as it was, such as half a character; nothing was recorded.
+    """
+
+
+class EventType(NamedTuple):
+    """
+    One stored type at its newest version. `sealed` names the fields that go into the box.
+    """
+
+    name: str
+    event: type[Event]
+    sealed: tuple[str, ...]
+    clear: tuple[str, ...]
+    #: The shape in the row: the event itself, or its clear fields and the box.
+    stored: type[msgspec.Struct]
+
+
+class Boxed(NamedTuple):
+    """
+    A stored event whose personal fields are still sealed. `name` is the type it was sealed under.
+    """
+
+    name: str
+    box: bytes
+    clear: dict[str, Any]
+    type: EventType
+    upcasts: tuple[Upcast, ...]
+
+
+class StoredEvents:
+    """
+    The catalogue of stored types, made from the aggregates and the upcasts of older versions.
+
+    An upcast is named by what it reads: `zorgkas.ZorgpremieCharged/1` gives the shape of version 2.
+    """
+
+    def __init__(self, aggregates: Sequence[Aggregate[Any, Any]], upcasts: Mapping[str, Upcast] | None = None) -> None:
+        self.by_event: dict[type[Event], EventType] = {}
+        self.by_name: dict[str, EventType] = {}
+        for aggregate in aggregates:
+            for event in aggregate.events:
+                self._add(event_type(aggregate.context, event))
+        self._older = dict(self._chains(upcasts or {}))
+        self._encode = msgspec.json.Encoder().encode
+        self._decoders = {name: msgspec.json.Decoder(of.stored).decode for name, of in self.by_name.items()}
+        self._by_stored = {of.stored: of for of in self.by_name.values() if of.sealed}
+        self._streams = {_key(aggregate): self._stream_decoder(aggregate) for aggregate in aggregates}
+
+    def _add(self, of: EventType) -> None:
+        if of.name in self.by_name or of.event in self.by_event:
+            raise ValueError(f"two events would be stored as {of.name}")
+        self.by_event[of.event] = self.by_name[of.name] = of
+
+    def _chains(self, upcasts: Mapping[str, Upcast]) -> Iterator[tuple[str, tuple[EventType, tuple[Upcast, ...]]]]:
+        for of in self.by_name.values():
+            base, newest = _split(of.name)
+            steps: tuple[Upcast, ...] = ()
+            for version in range(newest - 1, 0, -1):
+                older = f"{base}/{version}"
+                if older not in upcasts:
+                    raise ValueError(f"{older} has no upcast to version {version + 1}")
+                steps = (upcasts[older], *steps)
+                yield older, (of, steps)
+
+    def _stream_decoder(self, aggregate: Aggregate[Any, Any]) -> Callable[[bytes], list[Any]]:
+        shapes = tuple(self.by_event[event].stored for event in aggregate.events)
+        return msgspec.json.Decoder(list[Union[shapes]]).decode  # type: ignore[valid-type] # noqa: UP007
+
+    @property
+    def names(self) -> frozenset[str]:
+        """
+        Return every stored type and version that can be read.
+        """
+        return frozenset(self.by_name) | frozenset(self._older)
+
+    # --- to rows -----------------------------------------------------------------------------------------------------
+
+    def type_of(self, event: Event) -> EventType:
+        try:
+            return self.by_event[type(event)]
+        except KeyError:
+            raise UnknownEventType(type=type(event).__name__) from None
+
+    def personal_of(self, event: Event, of: EventType) -> bytes:
+        """
+        Return what goes into the event's box: its personal fields by name.
+        """
+        values = {name: getattr(event, name) for name in of.sealed}
+        if not all(type(value) is str for value in values.values()):
+            raise UnstorableEvent(type=of.name)
+        return self._encoded(values, of)
+
+    def state_of(self, event: Event, of: EventType, box: bytes | None = None) -> bytes:
+        """
+        Return what stands in the row. Raises UnstorableEvent and EventTooLarge.
+        """
+        if of.sealed:
+            fields = {name: getattr(event, name) for name in of.clear}
+            fields[_BOX] = box
+            return self._encoded(of.stored(**fields), of)
+        return self._encoded(event, of)
+
+    def _encoded(self, value: Any, of: EventType) -> bytes:
+        try:
+            state = self._encode(value)
+        except (UnicodeEncodeError, TypeError, ValueError, OverflowError):
+            raise UnstorableEvent(type=of.name) from None
+        if len(state) > EVENT_BYTES_MAX:
+            raise EventTooLarge(type=of.name, bytes=len(state))
+        return state
+
+    def check(self, event: Event, of: EventType, state: bytes) -> None:
+        """
+        Raise UnstorableEvent unless what stands in the row reads back as the event.
+        """
+        try:
+            stored = self._decoders[of.name](state)
+        except msgspec.MsgspecError:
+            raise UnstorableEvent(type=of.name) from None
+        if not of.sealed:
+            same = stored == event
+        else:
+            same = all(getattr(stored, name) == getattr(event, name) for name in of.clear)
+        if not same:
+            raise UnstorableEvent(type=of.name)
+
+    # --- from rows ---------------------------------------------------------------------------------------------------
+
+    def read(self, name: str, state: bytes) -> Event | Boxed:
+        """
+        Return the event, or its box to open first. Raises UnknownEventType and MisshapenEvent.
+        """
+        decode = self._decoders.get(name)
+        if decode is None:
+            return self._read_older(name, state)
+        try:
+            stored = decode(state)
+        except msgspec.MsgspecError:
+            raise MisshapenEvent(type=name) from None
+        of = self._by_stored.get(type(stored))
+        if of is None:
+            return cast(Event, stored)
+        return Boxed(of.name, getattr(stored, _BOX), {field: getattr(stored, field) for field in of.clear}, of, ())
+
+    def _read_older(self, name: str, state: bytes) -> Event | Boxed:
+        if name not in self._older:
+            raise UnknownEventType(type=name[:100])
+        of, upcasts = self._older[name]
+        try:
+            fields = msgspec.json.decode(state, type=dict[str, Any])
+            if fields.pop("type") != _tag(name):
+                raise MisshapenEvent(type=name)
+            if _BOX in fields:
+                return Boxed(name, msgspec.convert(fields.pop(_BOX), bytes), fields, of, upcasts)
+        except (msgspec.MsgspecError, KeyError):
+            raise MisshapenEvent(type=name) from None
+        return self._upcast(name, fields, of, upcasts)
+
+    def unbox(self, boxed: Boxed, personal: bytes | None) -> Event:
+        """
+        Return the event with what was in its box, or with `[erased]` when it could not or need not be opened.
+        """
+        fields = boxed.clear
+        if personal is not None:
+            fields = {**fields, **msgspec.json.decode(personal, type=dict[str, str])}
+        if boxed.upcasts:
+            return self._upcast(boxed.name, fields, boxed.type, boxed.upcasts, erased=personal is None)
+        if personal is None:
+            fields = {**fields, **dict.fromkeys(boxed.type.sealed, ERASED)}
+        try:
+            return boxed.type.event(**fields)
+        except TypeError:
+            raise MisshapenEvent(type=boxed.name) from None
+
+    def _upcast(
+        self, name: str, fields: dict[str, Any], of: EventType, upcasts: Sequence[Upcast], *, erased: bool = False
+    ) -> Event:
+        for upcast in upcasts:
+            fields = upcast(fields)
+        if erased:
+            fields = {**fields, **dict.fromkeys(of.sealed, ERASED)}
+        try:
+            return msgspec.convert(fields, of.event)
+        except msgspec.ValidationError:
+            raise MisshapenEvent(type=name) from None
+
+    def read_stream(self, aggregate: Aggregate[Any, Any], joined: bytes) -> list[Any]:
+        """
+        Return the events of one stream from its states, joined by commas, in one decode; personal fields `[erased]`.
+
+        States are folded from this: what is decided never needs a personal field (`domain.personal`).
+        """
+        rows = b"[" + joined + b"]"
+        try:
+            events = self._streams[_key(aggregate)](rows)
+        except msgspec.MsgspecError:
+            return self._read_mixed(aggregate.context, rows)
+        boxed = self._by_stored
+        for index, stored in enumerate(events):
+            of = boxed.get(type(stored))
+            if of is not None:
+                clear = {name: getattr(stored, name) for name in of.clear}
+                events[index] = of.event(**clear, **dict.fromkeys(of.sealed, ERASED))
+        return events
+
+    def _read_mixed(self, context: str, rows: bytes) -> list[Any]:
+        """
+        The slow way, taken when a stream holds an older version (or something that is not ours).
+        """
+        events = []
+        try:
+            for raw in msgspec.json.decode(rows, type=list[msgspec.Raw]):
+                tag = msgspec.json.decode(raw, type=_Tagged).type
+                name = f"{context}.{tag}" if "/" in tag else f"{context}.{tag}/1"
+                read = self.read(name, bytes(raw))
+                events.append(self.unbox(read, None) if isinstance(read, Boxed) else read)
+        except msgspec.MsgspecError:
+            raise MisshapenEvent(context=context) from None
+        return events
+
+
+class _Tagged(msgspec.Struct):
+    type: str
+
+
+def _key(aggregate: Aggregate[Any, Any]) -> tuple[str, int]:
+    return (aggregate.context, int(aggregate.kind))
+
+
+def _split(name: str) -> tuple[str, int]:
+    base, _, version = name.rpartition("/")
+    return base, int(version)
+
+
+def _tag(name: str) -> str:
+    base, version = _split(name)
+    short = base.rpartition(".")[2]
+    return short if version == 1 else f"{short}/{version}"
+
+
+def event_type(context: str, event: type[Event]) -> EventType:
+    """
+    Return how an event class is stored. Version 2 and up say so in their tag: `tag="ZorgpremieCharged/2"`.
+    """
+    tag = cast(str, event.__struct_config__.tag)
+    name = f"{context}.{tag}" if "/" in tag else f"{context}.{tag}/1"
+    fields = msgspec.structs.fields(event)
+    sealed = tuple(field.name for field in fields if _is_sealed(event, field.name))
+    clear = tuple(field.name for field in fields if field.name not in sealed)
+    if _BOX in clear:
+        raise ValueError(f"{name} has a field named {_BOX}: that is where the box stands")
+    stored = _stored_shape(event, tag, clear) if sealed else event
+    return EventType(name, event, sealed, clear, stored)
+
+
+def _stored_shape(event: type[Event], tag: str, clear: tuple[str, ...]) -> type[msgspec.Struct]:
+    shape: list[Any] = []
+    for field in msgspec.structs.fields(event):
+        if field.name not in clear:
+            continue
+        if field.default_factory is not msgspec.NODEFAULT:
+            default = msgspec.field(default_factory=field.default_factory)
+            shape.append((field.name, field.type, default))
+        elif field.default is not msgspec.NODEFAULT:
+            shape.append((field.name, field.type, field.default))
+        else:
+            shape.append((field.name, field.type))
+    shape.append((_BOX, bytes))
+    return msgspec.defstruct(
+        event.__name__,
+        shape,
+        kw_only=True,
+        frozen=True,
+        tag_field="type",
+        tag=tag,
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+
+
+def _is_sealed(event: type[Event], name: str) -> bool:
+    """
+    Tell whether a field carries the mark. A mark deeper down, or not on text, would not be sealed: that is refused.
+    """
+    info = cast(msgspec.inspect.StructType, msgspec.inspect.type_info(event))
+    of = next(field.type for field in info.fields if field.name == name)
+    if isinstance(of, msgspec.inspect.Metadata) and "sealed" in (of.extra or {}):
+        if not isinstance(of.type, msgspec.inspect.StrType):
+            raise ValueError(f"{event.__name__}.{name} is marked as personal and must be text")
+        return True
+    if _mentions_seal(of, set()):
+        raise ValueError(f"{event.__name__}.{name} holds a personal part; only whole text fields can be sealed")
+    return False
+
+
+def _mentions_seal(info: object, seen: set[int]) -> bool:
+    if id(info) in seen:
+        return False
+    seen.add(id(info))
+    if isinstance(info, msgspec.inspect.Metadata) and "sealed" in (info.extra or {}):
+        return True
+    if isinstance(info, (tuple, list)):
+        return any(_mentions_seal(part, seen) for part in info)
+    if isinstance(info, msgspec.Struct):
+        return any(_mentions_seal(getattr(info, name), seen) for name in info.__struct_fields__)
+    return False
