@@ -81,8 +81,8 @@ def _both(command: Any) -> list[Need]:
     return [*_member(command), *_affiliation(command)]
 
 
-def _nothing_yet(_: Any) -> list[Need]:
-    return []
+def _chosen_member(command: c.RegisterMember) -> list[Need]:
+    return _member(command) if command.member_id else []
 
 
 def _movement(command: Any) -> list[Need]:
@@ -111,8 +111,9 @@ def _facts(work: Work, command: Any) -> MemberFacts:
 
 
 def _register(command: c.RegisterMember, work: Work, context: Context) -> Detail:
-    chosen = member_id_from_text(command.member_id) if command.member_id else context.new_member_id()
-    stream = StreamId(chosen)
+    stream = StreamId(member_id_from_text(command.member_id) if command.member_id else context.new_member_id())
+    if not command.member_id:
+        work.begin(MEMBER, stream)
     number = NationalNumber.from_text(command.national_number) if command.national_number else None
     _on_member(work, stream, lambda state: member.register(
         state, first_name=command.first_name, last_name=command.last_name, national_number=number,
@@ -132,7 +133,7 @@ def _register(command: c.RegisterMember, work: Work, context: Context) -> Detail
         _on_member(work, stream, lambda state: member.give_bank_account(state, iban=iban))
     if number is not None:
         work.mark_unique("national_number", number, stream)
-    return {"member_id": str(chosen)}
+    return {"member_id": str(stream)}
 
 
 def _domicile(state: member.MemberState, starts_on: date, address: c.Address) -> list[member.HappenedToMember]:
@@ -280,7 +281,7 @@ def _movement_and_affiliation(command: Any) -> list[Need]:
 # --- The table -------------------------------------------------------------------------------------------------------
 
 HANDLERS: Final[dict[type[c.Command], Handler]] = {
-    c.RegisterMember: Handler(_nothing_yet, _register),
+    c.RegisterMember: Handler(_chosen_member, _register),
     c.RecordDomicile: Handler(_member, _changing(lambda state, command, _: _domicile(
         state, command.starts_on, command.address))),
     c.StartCmMembership: Handler(_member, _changing(lambda state, command, _: member.start_cm_membership(

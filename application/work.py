@@ -46,6 +46,13 @@ class Work:
             self._loaded.update(found)
             self._aggregates.update(dict.fromkeys(found, aggregate))
 
+    def begin(self, aggregate: Aggregate[S, E], stream: StreamId) -> None:
+        """
+        Announce a stream that nobody can have written to, because its id was made just now: nothing to load.
+        """
+        self._loaded[stream] = Loaded(aggregate.initial, 0)
+        self._aggregates[stream] = aggregate
+
     def state(self, aggregate: Aggregate[S, E], stream: StreamId) -> S:
         """
         Return the state as it is after everything decided so far; loads the stream when nobody announced it.

@@ -21,6 +21,7 @@ from projections.model import ReadModel, Row, StreamRows, Table
 #: Live batches; a catch-up over millions takes larger ones, because events of one stream then fold together.
 BATCH_EVENTS = 5_000
 CATCH_UP_EVENTS = 20_000
+_LOOKERS = sql.SQL("backoffice_reader, backoffice_writer")
 
 
 class Fenced(Conflict):
@@ -180,12 +181,12 @@ def create(connection: Connection[Any], model: ReadModel, *, schema: str | None 
 
 def make_tables(cursor: Cursor[Any], schema: str, tables: Sequence[Table], *, indexed: bool) -> None:
     cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-    cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO PUBLIC").format(sql.Identifier(schema)))
+    cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), _LOOKERS))
     for table in tables:
         cursor.execute(
             sql.SQL("CREATE TABLE {} (" + table.columns + ") WITH (fillfactor = 50)").format(qualified(schema, table))
         )
-        cursor.execute(sql.SQL("GRANT SELECT ON {} TO PUBLIC").format(qualified(schema, table)))
+        cursor.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(qualified(schema, table), _LOOKERS))
         if indexed:
             add_indexes(cursor, schema, table)
 
@@ -205,20 +206,20 @@ def _types(table: Table) -> dict[str, str]:
     return {word[0]: word[1] for word in words}
 
 
-def _arrays(table: Table, names: Sequence[str]) -> sql.Composable:
+def _arrays(table: Table, names: Sequence[str]) -> sql.Composed:
     types = _types(table)
     return sql.SQL(", ").join(sql.SQL("%s::" + types[name] + "[]") for name in names)
 
 
-def _names(names: Sequence[str]) -> sql.Composable:
+def _names(names: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(name) for name in names)
 
 
-def _select(schema: str, table: Table) -> sql.Composable:
+def _select(schema: str, table: Table) -> sql.Composed:
     return sql.SQL("SELECT {} FROM {} WHERE stream = ANY(%s)").format(_names(table.fields), qualified(schema, table))
 
 
-def _upsert(schema: str, table: Table) -> sql.Composable:
+def _upsert(schema: str, table: Table) -> sql.Composed:
     others = [name for name in table.fields if name not in table.key]
     action = sql.SQL("UPDATE SET {}").format(
         sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in others)
@@ -232,7 +233,7 @@ def _upsert(schema: str, table: Table) -> sql.Composable:
     )
 
 
-def _delete(schema: str, table: Table) -> sql.Composable:
+def _delete(schema: str, table: Table) -> sql.Composed:
     return sql.SQL("DELETE FROM {} WHERE ({}) IN (SELECT * FROM unnest({}))").format(
         qualified(schema, table), _names(table.key), _arrays(table, table.key)
     )

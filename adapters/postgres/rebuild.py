@@ -1,0 +1,198 @@
+"""
+Building a read model again, beside the one that is in use: fill, compare, swap. Nobody waits, and nothing is sent.
+
+Streams are read in id order, whole, and folded from nothing by the same `evolve` as live; COPY writes the rows, indexes
+come after. What was recorded meanwhile is then followed from the feed, and one transaction swaps the schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from psycopg import Connection, Cursor, sql
+
+from adapters.postgres.database import OWNER, Database
+from adapters.postgres.feed import StoreFeed
+from adapters.postgres.projector import (
+    BATCH_EVENTS,
+    RowWriter,
+    add_indexes,
+    fold_into,
+    make_tables,
+    qualified,
+    schema_of,
+)
+from domain.envelope import Envelope
+from domain.errors import Refused
+from domain.ids import Kind, StreamId
+from projections.model import ReadModel, Row, StreamRows, Table
+
+STREAMS_AT_ONCE: Final = 2_000
+_DIFFERENCES_SHOWN: Final = 20
+
+
+class RebuildDiffers(Refused):
+    """
+    The read model built again is not the one in use; read the difference report, then say `--accept` to swap it in.
+    """
+
+
+class Difference:
+    """
+    How the rebuilt table differs from the one in use: rows that are only there, only here, or not the same.
+    """
+
+    def __init__(self, table: str, *, old_rows: int, new_rows: int, missing: int, extra: int, changed: int) -> None:
+        self.table = table
+        self.old_rows = old_rows
+        self.new_rows = new_rows
+        self.missing = missing
+        self.extra = extra
+        self.changed = changed
+
+    @property
+    def none(self) -> bool:
+        return not (self.missing or self.extra or self.changed)
+
+
+class Rebuild:
+    """
+    Builds one read model again. Use: `build`, `differences`, `swap` (or `drop`).
+    """
+
+    def __init__(self, database: Database, *, feed: StoreFeed, model: ReadModel) -> None:
+        self._database = database
+        self._feed = feed
+        self._model = model
+        self._live = schema_of(model)
+        self._next = f"{self._live}_next"
+        self.position = 0
+
+    def build(self, *, streams: Callable[[Kind], Iterator[Sequence[StreamId]]], moved: Callable[[int], None]) -> int:
+        """
+        Fill a new schema from all streams; return how many events were folded.
+        """
+        self.position = self._feed.high_water()
+        events = 0
+        with self._database.connect(OWNER) as connection:
+            with connection.transaction(), connection.cursor() as cursor:
+                cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self._next)))
+                make_tables(cursor, self._next, self._model.tables, indexed=False)
+            for kind in sorted(self._model.kinds):
+                for page in streams(kind):
+                    events += self._fill(connection, page)
+                    moved(len(page))
+            with connection.transaction(), connection.cursor() as cursor:
+                for table in self._model.tables:
+                    add_indexes(cursor, self._next, table)
+                    cursor.execute(sql.SQL("ANALYZE {}").format(qualified(self._next, table)))
+            self._follow(connection)
+        return events
+
+    def _fill(self, connection: Connection[Any], page: Sequence[StreamId]) -> int:
+        rows: dict[str, list[Row]] = {table.name: [] for table in self._model.tables}
+        events = 0
+        evolve = self._model.evolve
+        known = [each for each in self._feed.of_streams(page) if each.position <= self.position]
+        for envelopes in _by_stream(known):
+            of_stream = StreamRows()
+            for envelope in envelopes:
+                evolve(of_stream, envelope)
+            events += len(envelopes)
+            for (name, _), row in of_stream.rows.items():
+                rows[name].append(row)
+        with connection.transaction(), connection.cursor() as cursor:
+            for table in self._model.tables:
+                _copy(cursor, self._next, table, rows[table.name])
+        return events
+
+    def _follow(self, connection: Connection[Any]) -> None:
+        writer = RowWriter(self._next, self._model.tables)
+        while batch := self._feed.read(after=self.position, limit=BATCH_EVENTS):
+            with connection.transaction(), connection.cursor() as cursor:
+                fold_into(cursor, self._model, writer, batch)
+            self.position = batch[-1].position
+
+    def differences(self) -> list[Difference]:
+        """
+        Compare table by table with the one in use, once both stand at the same position. Nothing in use: nothing
+        differs.
+        """
+        with self._database.connect(OWNER) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT to_regnamespace(%s) IS NOT NULL", [self._live])
+            if not (cursor.fetchone() or (False,))[0]:
+                return []
+            return [self._difference(cursor, table) for table in self._model.tables]
+
+    def _difference(self, cursor: Cursor[Any], table: Table) -> Difference:
+        old, new = qualified(self._live, table), qualified(self._next, table)
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{self._live}.{table.name}"])
+        if not (cursor.fetchone() or (False,))[0]:
+            cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(new))
+            count = (cursor.fetchone() or (0,))[0]
+            return Difference(table.name, old_rows=0, new_rows=count, missing=0, extra=count, changed=0)
+        keys = sql.SQL(", ").join(sql.Identifier(name) for name in table.key)
+        cursor.execute(
+            sql.SQL(
+                "SELECT count(o.row), count(n.row), "
+                "count(*) FILTER (WHERE n.row IS NULL), count(*) FILTER (WHERE o.row IS NULL), "
+                "count(*) FILTER (WHERE o.row IS DISTINCT FROM n.row AND o.row IS NOT NULL AND n.row IS NOT NULL) "
+                "FROM (SELECT {keys}, old::text AS row FROM {old} AS old) AS o "
+                "FULL JOIN (SELECT {keys}, new::text AS row FROM {new} AS new) AS n USING ({keys})"
+            ).format(keys=keys, old=old, new=new)
+        )
+        found = cursor.fetchone() or (0, 0, 0, 0, 0)
+        return Difference(
+            table.name, old_rows=found[0], new_rows=found[1], missing=found[2], extra=found[3], changed=found[4]
+        )
+
+    def swap(self) -> None:
+        """
+        Put the new one in the place of the old one and move the position with it, in one transaction.
+
+        The projector that stood on the old position is fenced and reads its position again.
+        """
+        with self._database.connect(OWNER) as connection, connection.transaction(), connection.cursor() as cursor:
+            lock = "SELECT position FROM projection_positions WHERE projection = %s FOR UPDATE"
+            cursor.execute(lock, [self._model.name])
+            writer = RowWriter(self._next, self._model.tables)
+            while batch := self._feed.read(after=self.position, limit=BATCH_EVENTS):
+                fold_into(cursor, self._model, writer, batch)
+                self.position = batch[-1].position
+            cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self._live)))
+            cursor.execute(
+                sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(self._next), sql.Identifier(self._live))
+            )
+            cursor.execute(
+                "INSERT INTO projection_positions (projection, version, position) VALUES (%s, %s, %s) "
+                "ON CONFLICT (projection) DO UPDATE SET version = EXCLUDED.version, position = EXCLUDED.position, "
+                "moved_at = clock_timestamp()",
+                [self._model.name, self._model.version, self.position],
+            )
+
+    def drop(self) -> None:
+        with self._database.connect(OWNER) as connection, connection.transaction(), connection.cursor() as cursor:
+            cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self._next)))
+
+
+def _by_stream(envelopes: Sequence[Envelope]) -> Iterator[list[Envelope]]:
+    of_stream: list[Envelope] = []
+    for envelope in envelopes:
+        if of_stream and of_stream[-1].stream != envelope.stream:
+            yield of_stream
+            of_stream = []
+        of_stream.append(envelope)
+    if of_stream:
+        yield of_stream
+
+
+def _copy(cursor: Cursor[Any], schema: str, table: Table, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    names = sql.SQL(", ").join(sql.Identifier(name) for name in table.fields)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(qualified(schema, table), names)
+    fields = table.fields
+    with cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row([getattr(row, name) for name in fields])
