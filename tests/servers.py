@@ -2,7 +2,10 @@
 The real parts that tests run on, started from packages once per session.
 
 `database` is a migrated database of the test's own. It lives on an embedded server of this session, or on the server
-that BACKOFFICE_TEST_DATABASE_URL names (a login that may make databases); both are run in CI.
+that BACKOFFICE_TEST_DATABASE_URL names (a login that may make databases and roles); both are run in CI:
+
+    python -m pytest tests                          on the embedded server
+    python -m tests.servers python -m pytest tests  over TCP, as a login with a password that is no superuser
 """
 
 from __future__ import annotations
@@ -11,8 +14,12 @@ import fcntl
 import os
 import secrets
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -23,12 +30,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from adapters.postgres.database import Database
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.migrate import migrate
+from adapters.postgres.roles import close_to_public
 
-#: Nothing here outlives the session, so nothing waits for the disk.
+#: Nothing here outlives the session, so nothing waits for the disk; a killed server still loses nothing committed.
 FAST = {
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "shared_buffers": "'128MB'",
     "max_wal_size": "'2GB'",
     "autovacuum_naptime": "'1h'",
@@ -45,7 +52,7 @@ def server_url() -> Iterator[str]:
     if given:
         yield given
         return
-    with _session_folder() as folder:
+    with SessionFolder() as folder:
         server = EmbeddedServer(folder / "postgres", settings=FAST)
         server.start()
         try:
@@ -92,6 +99,8 @@ def database(server_url: str, make_database: Callable[..., str], template: str) 
     A migrated database without events, of this test alone.
     """
     url = make_database(like=template)
+    with psycopg.connect(url, autocommit=True) as session:
+        close_to_public(session)
     with Database(url, application="backoffice-tests") as fresh:
         yield fresh
     drop_database(server_url, str(conninfo_to_dict(url)["dbname"]))
@@ -102,7 +111,27 @@ def drop_database(server_url: str, name: str) -> None:
         session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-class _session_folder:
+@contextmanager
+def tcp_server(folder: Path) -> Iterator[str]:
+    """
+    Run a server as an administrator would give it to us: over TCP, a login with a password that is no superuser.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = EmbeddedServer(folder, settings={**FAST, "listen_addresses": "'127.0.0.1'", "port": str(port)})
+    server.start()
+    try:
+        password = secrets.token_urlsafe(12)
+        with psycopg.connect(server.url, autocommit=True) as session:
+            session.execute(sql.SQL("CREATE ROLE fund LOGIN CREATEDB CREATEROLE PASSWORD {}").format(password))
+            session.execute("CREATE DATABASE fund OWNER fund")
+        yield f"postgresql://fund:{password}@127.0.0.1:{port}/fund"
+    finally:
+        server.stop()
+
+
+class SessionFolder:
     """
     A folder of this test session, and an end to what killed sessions left: each holds a lock that dies with it.
     """
@@ -136,3 +165,16 @@ def _sweep(folder: Path) -> None:
         if (folder / "postgres").exists():
             EmbeddedServer(folder / "postgres").stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(command: list[str]) -> int:
+    """
+    Run a command with BACKOFFICE_TEST_DATABASE_URL naming a server over TCP that lives as long as the command.
+    """
+    with SessionFolder() as folder, tcp_server(folder / "postgres") as url:
+        environment = {**os.environ, "BACKOFFICE_TEST_DATABASE_URL": url}
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -94,7 +94,7 @@ class Database:
         """
         Open a session of its own (the caller closes it: `with`); `role=None` is the login itself, for administration.
 
-        Raises Unavailable in one sentence that holds no secret.
+        Raises Unavailable in one sentence that holds no secret; errors of later statements are the driver's own.
         """
         try:
             session: Connection = psycopg.connect(

@@ -13,6 +13,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import socket
 import stat
 import tempfile
 import time
@@ -26,13 +27,18 @@ import psutil
 
 from adapters.postgres.embedded_settings import access_rules, identities, server_settings
 from adapters.postgres.programs import MAJOR_VERSION, SYSTEM_PLACE, Programs, find_programs, make_folder, reachable
-from domain.errors import Unavailable
+from domain.errors import Unavailable, Unreadable
 
 SUPERUSER: Final = "postgres"
 DATABASE: Final = "backoffice"
 
 _START_SECONDS: Final = 120
 _STOP_SECONDS: Final = 60
+_ANSWER_SECONDS: Final = 5
+#: `pg_ctl` hands the path to a shell between double quotes.
+_NOT_IN_PATHS: Final = frozenset('"$`\\\n\r')
+#: The protocol's SSLRequest, which any server answers with one letter before anybody logs in.
+_DO_YOU_ENCRYPT: Final = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
 #: A Unix socket's whole path has 107 bytes on Linux and 103 on macOS; `.s.PGSQL.5432.lock` is the longest name.
 _SOCKET_FOLDER_BYTES_MAX: Final = 103 - len("/.s.PGSQL.5432.lock")
 
@@ -54,6 +60,10 @@ class EmbeddedServer:
 
     def __init__(self, directory: Path, *, settings: Mapping[str, str] | None = None) -> None:
         self.directory = directory.absolute()
+        if _NOT_IN_PATHS & set(str(self.directory)):
+            raise Unreadable(
+                'The home of an embedded database has no ", $, `, \\ or line end in its path; choose another.'
+            )
         self._settings = dict(settings or {})
         self._found: Programs | None = None
 
@@ -66,10 +76,10 @@ class EmbeddedServer:
         Raises Unavailable, saying what stands in the way.
         """
         place = self._place()
-        if _ready_process(place) is not None:
+        if _is_ready(place):
             return
         with _locked(place):
-            if _ready_process(place) is None:
+            if not _becomes_ready(place):
                 self._make_data(place)
                 self._launch(place)
 
@@ -103,7 +113,7 @@ class EmbeddedServer:
         """
         place = self._place()
         lines = _pid_lines(place)
-        if _ready_process(place) is None or len(lines) < 5:
+        if not _is_ready(place):
             raise Unavailable("The embedded database is not running; start it with: backoffice stack up")
         where = urlencode({"host": lines[4], "port": lines[3]}, quote_via=quote)
         return f"postgresql://{SUPERUSER}@/{DATABASE}?{where}"
@@ -181,6 +191,8 @@ class EmbeddedServer:
         data = place / "data"
         _forget_dead_server(place)
         sockets = self._socket_folder(place)
+        for left in sockets.glob(".s.PGSQL.*"):  # its lock file holds a number too, which may be a zombie's
+            left.unlink(missing_ok=True)
         settings = server_settings(place, sockets) | self._settings
         names = {_account_name(), *((self._programs.account.name,) if self._programs.account else ())}
         make_folder(place / "config", 0o755)
@@ -192,7 +204,7 @@ class EmbeddedServer:
         command = ("start", "-w", "-t", str(_START_SECONDS), "-D", str(data), "-l", str(log), "-o", options)
         for attempt in range(40):
             code, _ = self._programs.run("pg_ctl", *command, timeout=_START_SECONDS + 30)
-            if code == 0 and _ready_process(place) is not None:
+            if code == 0 and _is_ready(place):
                 return
             # After its main process was killed, the server's other processes need a moment to notice and leave.
             if attempt < 39 and "shared memory block" in _tail(log):
@@ -207,7 +219,8 @@ class EmbeddedServer:
     def _socket_folder(self, place: Path) -> Path:
         account = self._programs.account
         inside = place / "socket"
-        if len(os.fsencode(inside)) <= _SOCKET_FOLDER_BYTES_MAX:
+        # A comma would part the path in two for whoever connects.
+        if len(os.fsencode(inside)) <= _SOCKET_FOLDER_BYTES_MAX and "," not in str(inside):
             make_folder(inside, 0o700, account)
             return inside
         uid = account.uid if account else os.geteuid()
@@ -250,9 +263,38 @@ def _postmaster(place: Path) -> psutil.Process | None:
         return None
 
 
-def _ready_process(place: Path) -> psutil.Process | None:
+def _is_ready(place: Path) -> bool:
+    """
+    Say whether the server says so itself, lives, and answers: one that is being killed still has its file and socket.
+    """
     lines = _pid_lines(place)
-    return _postmaster(place) if len(lines) >= 8 and lines[7].strip() == "ready" else None
+    if len(lines) < 8 or lines[7].strip() != "ready" or _postmaster(place) is None:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
+        door.settimeout(_ANSWER_SECONDS)
+        try:
+            door.connect(f"{lines[4]}/.s.PGSQL.{lines[3]}")
+            door.sendall(_DO_YOU_ENCRYPT)
+            return bool(door.recv(1))
+        except OSError:
+            return False
+
+
+def _becomes_ready(place: Path) -> bool:
+    """
+    Wait for a server that is starting, recovering or dying to be one or the other; False when there is none.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    while (process := _postmaster(place)) is not None:
+        if _is_ready(place):
+            return True
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"The database process {process.pid} does not answer; it may be recovering from a crash. Try again in "
+                "a minute, or end it."
+            )
+        time.sleep(0.05)
+    return False
 
 
 def _works_in(process: psutil.Process, data: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import psycopg
 
 from adapters.postgres.database import OWNER, Connection, Database
-from adapters.postgres.roles import ensure_roles
+from adapters.postgres.roles import close_to_public, ensure_roles
 from domain.errors import Refused, Unavailable, Unreadable
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -99,6 +99,7 @@ def migrate(database: Database, *, folder: Path = MIGRATIONS) -> Sequence[Migrat
     with database.connect(None, autocommit=True, statement_seconds=0) as session:
         _alone(session)
         ensure_roles(session)
+        close_to_public(session)
         done = _applied(session)
         _agree(files, done)
         missing = [file for file in files if file.number not in done]
@@ -146,7 +147,9 @@ def _applied(session: Connection) -> Mapping[int, tuple[str, str]]:
     """
     Return name and hash per applied number; nothing for a database that was never migrated.
     """
-    there = session.execute("SELECT to_regclass('backoffice.migration') IS NOT NULL").fetchone()
+    there = session.execute(
+        "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'backoffice' AND tablename = 'migration')"
+    ).fetchone()
     if not there or not there[0]:
         return {}
     with session.transaction():

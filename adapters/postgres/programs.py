@@ -14,11 +14,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from domain.errors import Unavailable
 
@@ -126,13 +125,12 @@ def _make_account() -> pwd.struct_passwd:
 
 def _may_run(package: Path, account: Account) -> bool:
     program = package / _INSTALL / "bin" / "initdb"
+    command = [str(program), "--version"]
     try:
-        command = [str(program), "--version"]
-        return (
-            subprocess.run(command, capture_output=True, check=False, cwd="/", **_as_account(account)).returncode == 0
-        )
+        done = subprocess.run(command, capture_output=True, check=False, cwd="/", **_as_account(account))
     except PermissionError:
         return False
+    return bool(done.returncode == 0)
 
 
 def _copied(package: Path) -> Path:
@@ -172,9 +170,8 @@ def make_folder(path: Path, mode: int, account: Account | None = None) -> None:
         os.chown(path, account.uid, account.gid)
 
 
-def _as_account(account: Account | None) -> dict[str, object]:
-    groups: Sequence[int] = ()
-    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": groups}
+def _as_account(account: Account | None) -> dict[str, Any]:
+    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": ()}
 
 
 def _environment() -> dict[str, str]:

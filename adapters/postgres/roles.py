@@ -4,6 +4,7 @@ The three roles that the back office works in. They belong to the server, not to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import psycopg
@@ -41,6 +42,24 @@ def ensure_roles(session: Connection) -> None:
         _let_login_be(session, login)
 
 
+def close_to_public(session: Connection) -> None:
+    """
+    Let only the roles connect, and only the owner make schemas and temporary tables.
+
+    These grants belong to the database's entry in the server: a copy or a restored back-up comes without them.
+    """
+    row = session.execute(
+        "SELECT datname, pg_has_role(session_user, datdba, 'USAGE') FROM pg_database WHERE datname = current_database()"
+    ).fetchone()
+    if row is None or not row[1]:
+        return  # not ours to change; doctor says what is open
+    name = sql.Identifier(row[0])
+    everyone = sql.SQL(", ").join(map(sql.Identifier, ROLES))
+    session.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+    session.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, everyone))
+    session.execute(sql.SQL("GRANT CREATE, TEMPORARY ON DATABASE {} TO {}").format(name, sql.Identifier(OWNER)))
+
+
 def _login(session: Connection) -> tuple[str, bool, bool]:
     row = session.execute(
         "SELECT rolname, rolsuper, rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = session_user"
@@ -68,7 +87,7 @@ def _one(session: Connection, query: str, *values: object) -> object:
     return row[0] if row else None
 
 
-def _what_to_run(login: str, missing: list[str], grant: list[str] | tuple[str, ...]) -> str:
+def _what_to_run(login: str, missing: Sequence[str], grant: Sequence[str]) -> str:
     statements = [f"CREATE ROLE {role} NOLOGIN NOINHERIT;" for role in missing]
     statements.append(f'GRANT {", ".join(grant)} TO "{login}" WITH INHERIT FALSE, SET TRUE;')
     return "The roles of the back office are missing and this login may not make them; an administrator must run: " + (

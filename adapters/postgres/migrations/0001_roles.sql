@@ -1,15 +1,6 @@
 -- Who may do what. Run as the login (a superuser, or the owner of the database); everything after this file is run as
--- backoffice_owner. The roles themselves belong to the whole server and are made by adapters/postgres/roles.py.
-
--- Nobody makes tables, temporary ones included, in passing.
-DO $$
-BEGIN
-    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO backoffice_owner, backoffice_writer, backoffice_reader',
-                   current_database());
-    EXECUTE format('GRANT CREATE, TEMPORARY ON DATABASE %I TO backoffice_owner', current_database());
-END
-$$;
+-- backoffice_owner. The roles themselves belong to the whole server, and who may connect to the database stands outside
+-- of it: a copy or a restored back-up lacks both. adapters/postgres/roles.py sees to them at every migration.
 
 -- Large objects would be a place that no grant of ours looks at. (Only a superuser can close it; doctor looks.)
 DO $$
