@@ -108,7 +108,8 @@ def numbered(number: int) -> LetterFacts:
     """
     Return one of many letters, every fact of it recognisable by its number.
     """
-    facts = (INVITATION, INVITATION_REDUCED, REMINDER, REGISTERED_LONG)[number % 4]
+    registered = REGISTERED_LONG if number % 20 == 3 else REGISTERED
+    facts = (INVITATION, INVITATION_REDUCED, REMINDER, registered)[number % 4]
     return changed(
         facts,
         letter_id=UUID(int=number + 1),

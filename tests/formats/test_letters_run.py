@@ -12,6 +12,7 @@ import re
 
 import pytest
 from pypdf import PdfReader
+from pypdf.generic import NameObject, StreamObject
 
 from formats import letters, printer_manifest
 from formats.letter_facts import facts_sha256
@@ -27,7 +28,15 @@ from tests.formats.letter_samples import (
 
 
 def page_texts(pdf: bytes) -> list[str]:
-    return [page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages]
+    """
+    Return the text of each page, without its order on the page: drawings left out, it reads three times faster.
+    """
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    for page in pages:
+        words = StreamObject()
+        words.set_data(b"".join(re.findall(rb"BT .*?\nET\n", page.get_contents().get_data(), re.DOTALL)))
+        page[NameObject("/Contents")] = words
+    return [page.extract_text() for page in pages]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +53,8 @@ def test_no_page_of_a_thousand_letters_holds_a_word_of_another_member(thousand):
             mine = texts[row.first_page - 1 : row.first_page - 1 + row.pages]
             assert set(re.findall(r"(?<=[KNS])\d{6}", "".join(mine))) == {own}
             assert all(f"K{own}" in text for text in mine)
+            assert f"N{own}" in mine[0]
+            assert f"S{own}" in mine[0]
             seen.append(own)
     assert sorted(seen) == [f"{number:06d}" for number in range(1000)]
 
@@ -128,5 +139,5 @@ def test_the_summary_adds_up_and_proves_the_files():
         for file in files
     ]
     summary = json.loads(printer_manifest.summary(run="run", files=summaries, refused=1))
-    assert (summary["letters"], summary["pages"], summary["refused"]) == (8, 10, 1)
+    assert (summary["letters"], summary["pages"], summary["refused"]) == (8, 9, 1)
     assert [file["sha256"] for file in summary["files"]] == [hashlib.sha256(file.pdf).hexdigest() for file in files]
