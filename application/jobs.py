@@ -1,0 +1,77 @@
+"""
+What a job is to the run that carries it out: whom to look at, what to decide for each, and which law it needs.
+
+A job is pure. The run brings the facts, the number of its letter and of its payment, and the date; it writes what is
+decided, and nothing else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+from domain.catalogue import Aggregate
+from domain.decisions import PassedOver, Selected
+from domain.events import Event, Used
+from domain.facts import MemberFacts
+from domain.ids import StreamId
+from domain.parameters import Parameters
+from domain.payments import Ogm
+
+
+class Candidate(NamedTuple):
+    """
+    One that is looked at: the stream that its events would go to, the member's facts, and the stream's state.
+    """
+
+    stream: StreamId
+    facts: MemberFacts
+    state: Any
+
+
+class Turn(NamedTuple):
+    """
+    What the run gives to one decision. The same run and stream always give the same `letter_id` and `ogm`.
+
+    `ogm` is None for a job that does not take one; `report_id` is one for the whole run.
+    """
+
+    business_date: date
+    letter_id: UUID
+    report_id: UUID
+    ogm: Ogm | None
+
+
+class Job(Protocol):
+    """
+    One kind of run. `aggregate` is what its events happen to; its streams belong to members, one each.
+
+    `takes_ogm` reserves a payment number for every item. `counted` says which field of which event adds up to the run's
+    total, so that the total can be taken again from the event table.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def rules(self) -> tuple[str, ...]: ...
+    @property
+    def needs_approval(self) -> bool: ...
+    @property
+    def takes_ogm(self) -> bool: ...
+    @property
+    def aggregate(self) -> Aggregate[Any, Any]: ...
+    @property
+    def counted(self) -> Mapping[type[Event], str]: ...
+
+    def law_used(self, law: Parameters, *, business_date: date) -> Sequence[Used]:
+        """
+        Return every value of the law that the decisions rest on. Raises NoValue or NotChecked, naming the parameter.
+        """
+
+    def decide(self, candidate: Candidate, *, turn: Turn, law: Parameters) -> Selected[Any] | PassedOver: ...
+
+
+def by_name(jobs: Iterable[Job]) -> Mapping[str, Job]:
+    return {job.name: job for job in jobs}

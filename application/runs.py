@@ -1,0 +1,427 @@
+"""
+Runs: how anything happens to many at once. Plan, show, approve that very plan, execute, settle.
+
+Whoever may ask (a person, the alarm clock) asks here; `application.jobs` says what a job is, `domain.run` what may
+follow what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final, NamedTuple, cast
+
+from application.jobs import Job
+from application.ports import Change, EventStore, Progress, Unit
+from application.runs_execute import Limits, Tampered, Worker, chunks_of
+from application.runs_gates import (
+    Calendar,
+    EarlierJobMissing,
+    Line,
+    StatementsCover,
+    TooLate,
+    business_date_for,
+    check_dates,
+    check_statements,
+    line_of,
+)
+from application.runs_plan import UNDECIDED, Members, Planner, Seen, candidates_of, digest_again, run_id
+from application.runs_ports import Registered, RunBook, RunKey, Totals
+from domain import run as runs
+from domain.envelope import Commit
+from domain.errors import Conflict, NotFound, Refused
+from domain.events import Basis, Used
+from domain.ids import StreamId, derived_key
+from domain.money import Cents
+from domain.parameters import Parameters
+from domain.run import RUN, Control, RunState
+
+_FINISHED: Final = frozenset({"settled", "abandoned"})
+
+
+class NoSuchJob(NotFound):
+    """
+    There is no job of that name; `backoffice today` lists them.
+    """
+
+
+class NoSuchRun(NotFound):
+    """
+    There is no run with that id; `backoffice today` lists the runs of the year.
+    """
+
+
+class AnotherRunOpen(Refused):
+    """
+    A run of this job is still open; settle or abandon it first.
+    """
+
+
+class NothingToFollowUp(Refused):
+    """
+    This job was already run for that date and left nothing refused or parked; there is nothing to do again.
+    """
+
+
+class PlannedMeanwhile(Conflict):
+    """
+    Somebody else planned this job at the same moment; look at their plan.
+    """
+
+
+class LawChanged(Refused):
+    """
+    A value of the law that this plan rests on was changed since; abandon the run and plan again.
+    """
+
+
+class TooManyParked(Refused):
+    """
+    Too many items failed; the run stopped before the next part. Find the cause; execute again with a higher limit if it
+    is right.
+    """
+
+
+#: Figures of others that must agree with the run: read models, letters, payment files. They catch up before they count.
+ControlSource = Callable[[Registered, Totals], Sequence[Control]]
+#: Does a run's chunks by several processes: the run, who asked, how many, and whom to tell.
+Crew = Callable[[StreamId, str, int, Limits, Progress], None]
+
+
+class Planned(NamedTuple):
+    """
+    What planning froze: `items` of them will be done for `amount_cents`, `passed_over` will not. 0 items is an answer.
+    """
+
+    run: StreamId
+    key: RunKey
+    items: int
+    passed_over: int
+    amount_cents: int
+    digest: str
+    needs_approval: bool
+
+
+def _nobody(_done: int, _all: int) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """
+    The runs of one back office. `calendar` is empty for jobs that no law dates; `crew` is who works beside this
+    process.
+    """
+
+    store: EventStore
+    book: RunBook
+    members: Members
+    jobs: Mapping[str, Job]
+    law: Parameters
+    calendar: Calendar = ()
+    statements_cover: StatementsCover = field(default=lambda _day: None)
+    controls: Sequence[ControlSource] = ()
+    limits: Limits = field(default_factory=Limits)
+    crew: Crew | None = None
+
+    # --- Plan --------------------------------------------------------------------------------------------------------
+
+    def plan(self, job: str, *, business_date: date, as_of: date, actor: str, seen: Seen = _nobody) -> Planned:
+        """
+        Freeze who is selected and what would happen to each, and why not to the others; nothing else changes.
+
+        Raises what `runs_gates` refuses, NoValue or NotChecked for the law, AnotherRunOpen, NothingToFollowUp.
+        """
+        work = self.job(job)
+        self._check_calendar(job, business_date=business_date, as_of=as_of)
+        law_used = tuple(work.law_used(self.law, business_date=business_date))
+        key, follows = self._next_round(job, business_date)
+        run = run_id(key)
+        with self.store.transaction(self._commit(run, key, "planned", actor)) as unit:
+            self.book.exclusively(unit, job)
+            if self._next_round(job, business_date) != (key, follows):
+                raise PlannedMeanwhile(job=job)
+            first_ogm = self.book.first_ogm(unit) if work.takes_ogm else 0
+            planner = Planner(
+                unit=unit, book=self.book, members=self.members, job=work, law=self.law, run=run, key=key,
+                law_used=law_used, first_ogm=first_ogm, seen=seen,
+            )  # fmt: skip
+            frozen = planner.freeze(candidates_of(self.store, self.book, self.members, work, follows))
+            registered = Registered(
+                run=run, key=key, planned_by=actor, digest=frozen.digest, needs_approval=work.needs_approval,
+                items=frozen.items, first_ogm=first_ogm, follows=follows,
+            )  # fmt: skip
+            self.book.register(unit, registered)
+            if first_ogm and frozen.items:
+                self.book.take_ogms(unit, run, first=first_ogm, count=frozen.items)
+            self.book.add_reasons(unit, run, frozen.reasons)
+            planned = Planned(
+                run, key, frozen.items, frozen.passed_over, frozen.amount_cents, frozen.digest, work.needs_approval
+            )
+            self._append(unit, run, lambda state: _planned(state, planned, actor, work, law_used))
+        return planned
+
+    def business_date_for(self, job: str, *, as_of: date) -> date:
+        """
+        Return the business date of a run of the job that is planned on that day.
+        """
+        return business_date_for(self.calendar, self.job(job).name, as_of=as_of, law=self.law)
+
+    # --- Approve, abandon --------------------------------------------------------------------------------------------
+
+    def approve(self, run: StreamId, *, digest: str, actor: str) -> None:
+        """
+        Approve exactly the plan with that hash, as a second person. Approving it again oneself changes nothing.
+        """
+        registered = self.registered(run)
+        with self.store.transaction(self._commit(run, registered.key, "approved", actor)) as unit:
+            events = self._append(unit, run, lambda state: runs.approve(state, digest=digest, approved_by=actor))
+            if events:
+                self.book.approve(unit, run, digest=digest, planned_by=registered.planned_by, approved_by=actor)
+
+    def abandon(self, run: StreamId, *, reason: str, actor: str) -> None:
+        """
+        Give a plan up before it is executed; the next plan for the date is a new round.
+        """
+        registered = self.registered(run)
+        with self.store.transaction(self._commit(run, registered.key, "abandoned", actor)) as unit:
+            self._append(unit, run, lambda state: runs.abandon(state, abandoned_by=actor, reason=reason))
+
+    # --- Execute -----------------------------------------------------------------------------------------------------
+
+    def execute(
+        self, run: StreamId, *, as_of: date, actor: str, workers: int = 1, limits: Limits | None = None,
+        progress: Progress = _nobody,
+    ) -> Totals:  # fmt: skip
+        """
+        Do what was approved. Killed anywhere and started again, what is recorded is the same.
+        """
+        within = limits or self.limits
+        self.start(run, as_of=as_of, actor=actor, limits=within)
+        if workers > 1 and self.crew is not None:
+            self.crew(run, actor, workers, within, progress)
+        else:
+            self.work(run, actor=actor, name=f"{actor}/1", limits=within, progress=progress)
+        return self.finish(run, actor=actor)
+
+    def start(self, run: StreamId, *, as_of: date, actor: str, limits: Limits) -> None:
+        """
+        Check once more all that was approved, and open its chunks. A run that was started already is simply continued.
+        """
+        registered = self.registered(run)
+        if self.state(run).phase == "started":
+            return
+        self._check_not_too_late(registered, as_of)
+        law_used = self._check_law(registered)
+        self._check_undecided(registered, limits)
+        if digest_again(self.book, registered, law_used) != registered.digest:
+            raise Tampered(run=run)
+        chunks = chunks_of(registered.items)
+        with self.store.transaction(self._commit(run, registered.key, "started", actor)) as unit:
+            if self._append(unit, run, lambda now: runs.start(now, chunks=len(chunks))):
+                self.book.add_chunks(unit, run, chunks)
+
+    def work(
+        self, run: StreamId, *, actor: str, name: str, limits: Limits | None = None, progress: Progress = _nobody
+    ) -> None:
+        """
+        Be one worker of a started run until no chunk is free. Raises TooManyParked.
+        """
+        registered = self.registered(run)
+        within = limits or self.limits
+
+        def may_go_on() -> None:
+            totals = self.book.totals(run)
+            progress(totals.looked_at, registered.items)
+            if within.exceeded_by(parked=totals.parked, looked_at=totals.looked_at):
+                raise TooManyParked(run=run, parked=totals.parked, looked_at=totals.looked_at)
+
+        Worker(
+            store=self.store, book=self.book, members=self.members, job=self.job(registered.key.job), law=self.law,
+            run=registered, actor=actor, name=name,
+        ).work(may_go_on=may_go_on)  # fmt: skip
+
+    def finish(self, run: StreamId, *, actor: str) -> Totals:
+        """
+        Record that every item was done, refused or parked, once no chunk is left.
+        """
+        registered = self.registered(run)
+        totals = self.book.totals(run)
+        if totals.chunks_done < totals.chunks or self.state(run).phase != "started":
+            return totals
+        with self.store.transaction(self._commit(run, registered.key, "executed", actor)) as unit:
+            self._append(unit, run, lambda state: _executed(state, totals))
+        return totals
+
+    # --- Settle ------------------------------------------------------------------------------------------------------
+
+    def settle(self, run: StreamId, *, actor: str) -> Sequence[Control]:
+        """
+        Compare the control totals and record them, differences by name.
+        """
+        registered = self.registered(run)
+        totals = self.book.totals(run)
+        controls = list(self._own_controls(registered, totals))
+        for source in self.controls:
+            controls.extend(source(registered, totals))
+        with self.store.transaction(self._commit(run, registered.key, "settled", actor)) as unit:
+            self._append(unit, run, lambda state: runs.settle(state, controls=tuple(controls)))
+        return controls
+
+    def _own_controls(self, run: Registered, totals: Totals) -> Sequence[Control]:
+        counted = self.job(run.key.job).counted
+        events, cents = self.book.written(run.run, counted)
+        planned_cents, not_done_cents = self.state(run.run).amount_cents, self.book.not_done_cents(run.run)
+        controls = [
+            Control(name="items: plan = done + refused + parked", expected=run.items, actual=totals.looked_at),
+            Control(
+                name="cents: plan = done + refused + parked",
+                expected=planned_cents,
+                actual=totals.amount_cents + not_done_cents,
+            ),
+            Control(name="events: run = event table", expected=totals.events, actual=events),
+        ]
+        if counted:
+            controls.append(Control(name="cents: run = event table", expected=totals.amount_cents, actual=cents))
+        return controls
+
+    # --- What is known -----------------------------------------------------------------------------------------------
+
+    def job(self, name: str) -> Job:
+        try:
+            return self.jobs[name]
+        except KeyError:
+            raise NoSuchJob(job=name) from None
+
+    def registered(self, run: StreamId) -> Registered:
+        found = self.book.registered(run)
+        if found is None:
+            raise NoSuchRun(run=run)
+        return found
+
+    def state(self, run: StreamId) -> RunState:
+        return RUN.fold(cast(runs.HappenedToRun, envelope.event) for envelope in self.store.history(run))
+
+    def plan_of(self, run: StreamId) -> runs.RunPlanned:
+        """
+        Return the event that froze the plan.
+        """
+        first = next(iter(self.store.history(run)), None)
+        if first is None or not isinstance(first.event, runs.RunPlanned):
+            raise NoSuchRun(run=run)
+        return first.event
+
+    def line(self, job: str, *, year: int) -> Line | None:
+        """
+        Return the job's line on the legal calendar of a year. Raises NoValue or NotChecked.
+        """
+        return line_of(self.calendar, job, year=year, law=self.law)
+
+    def is_settled(self, job: str, *, year: int) -> bool:
+        """
+        Tell whether a run of the job for that year was settled.
+        """
+        line = self.line(job, year=year)
+        first, last = date(year, 1, 1), date(year, 12, 31)
+        return any(
+            self.state(found.run).phase == "settled"
+            for found in self.book.between(first, last)
+            if found.key.job == job and (line is None or line.covers(found.key.business_date))
+        )
+
+    # --- Checks ------------------------------------------------------------------------------------------------------
+
+    def _check_calendar(self, job: str, *, business_date: date, as_of: date) -> None:
+        line = self.line(job, year=business_date.year)
+        if line is None:
+            return
+        check_dates(line, business_date=business_date, as_of=as_of)
+        for needed in line.needs:
+            if not self.is_settled(needed, year=line.year) and not self._is_impossible(needed, line.year, as_of):
+                raise EarlierJobMissing(job=job, first=needed, year=line.year)
+        check_statements(line, self.statements_cover)
+
+    def _is_impossible(self, job: str, year: int, as_of: date) -> bool:
+        line = self.line(job, year=year)
+        return line is not None and line.latest is not None and as_of > line.latest
+
+    def _check_not_too_late(self, run: Registered, as_of: date) -> None:
+        line = self.line(run.key.job, year=run.key.business_date.year)
+        if line is not None and line.latest is not None and as_of > line.latest:
+            raise TooLate(job=run.key.job, latest=line.latest)
+
+    def _check_law(self, run: Registered) -> Sequence[Used]:
+        used = tuple(self.job(run.key.job).law_used(self.law, business_date=run.key.business_date))
+        planned = self.plan_of(run.run).basis.values
+        if used != planned:
+            changed = sorted({one.parameter for one in set(used) ^ set(planned)})
+            raise LawChanged(parameters=", ".join(changed))
+        return used
+
+    def _check_undecided(self, run: Registered, limits: Limits) -> None:
+        reasons = self.book.reasons(run.run)
+        undecided = sum(reason.times for reason in reasons if reason.reason.startswith(UNDECIDED))
+        looked_at = run.items + sum(reason.times for reason in reasons)
+        if limits.exceeded_by(parked=undecided, looked_at=looked_at):
+            raise TooManyParked(run=run.run, parked=undecided, looked_at=looked_at)
+
+    def _next_round(self, job: str, business_date: date) -> tuple[RunKey, StreamId | None]:
+        last = self.book.last(job)
+        if last is not None and self.state(last.run).phase not in _FINISHED:
+            raise AnotherRunOpen(job=job, business_date=last.key.business_date, run=last.run)
+        earlier = self.book.of_date(job, business_date)
+        done = [found.run for found in earlier if self.state(found.run).phase == "settled"]
+        follows = done[-1] if done else None
+        if follows is not None and not self.book.to_follow_up(follows, after=None, limit=1):
+            raise NothingToFollowUp(job=job, business_date=business_date)
+        return RunKey(job=job, business_date=business_date, round=len(earlier) + 1), follows
+
+    # --- Writing -----------------------------------------------------------------------------------------------------
+
+    def _append(
+        self, unit: Unit, run: StreamId, decide: Callable[[RunState], Sequence[runs.HappenedToRun]]
+    ) -> Sequence[runs.HappenedToRun]:
+        known = unit.load(RUN, [run])[run]
+        events = decide(known.state)
+        if events:
+            unit.append(RUN, [Change(run, known.version, events, RUN.fold(events, state=known.state))])
+        return events
+
+    def _commit(self, run: StreamId, key: RunKey, step: str, actor: str) -> Commit:
+        return Commit(
+            command_id=derived_key(str(run), step),
+            actor=actor,
+            business_date=key.business_date,
+            cause=key.job,
+            run=run,
+        )
+
+
+def _planned(
+    state: RunState, planned: Planned, actor: str, job: Job, law_used: tuple[Used, ...]
+) -> Sequence[runs.HappenedToRun]:
+    return runs.plan(
+        state,
+        job=planned.key.job,
+        business_date=planned.key.business_date,
+        round=planned.key.round,
+        items=planned.items,
+        passed_over=planned.passed_over,
+        amount_cents=Cents(planned.amount_cents),
+        digest=planned.digest,
+        needs_approval=planned.needs_approval,
+        planned_by=actor,
+        basis=Basis(rules=job.rules, values=law_used),
+    )
+
+
+def _executed(state: RunState, totals: Totals) -> Sequence[runs.HappenedToRun]:
+    return runs.record_execution(
+        state,
+        done=totals.done,
+        refused=totals.refused,
+        parked=totals.parked,
+        events=totals.events,
+        amount_cents=Cents(totals.amount_cents),
+    )
