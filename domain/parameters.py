@@ -25,8 +25,6 @@ class NoValue(NotFound):
     The parameter has no value for that day; add it to parameters/ with its source, then plan again.
     """
 
-    rule = "ZP-1"
-
 
 class NotChecked(Refused):
     """
@@ -51,6 +49,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 
     `checked_on` is the day a person compared the newest value with the source, `checked_until` the last day for which
     that check holds. `per_calendar_year` means that every year needs a value of its own: last year's is never used.
+    `set_by` tells what the law fixes from what the fund chose within it; `note` says what a reader must know.
     """
 
     name: str
@@ -60,6 +59,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     checked_until: date
     values: tuple[DatedValue, ...]
     per_calendar_year: bool = False
+    set_by: Literal["law", "fund"] = "law"
+    note: str = ""
 
     def on(self, day: date) -> Used:
         """
@@ -67,13 +68,17 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
         """
         if day > self.checked_until:
             raise NotChecked(parameter=self.name, day=day, checked_until=self.checked_until)
-        index = bisect_right(self.values, day, key=lambda dated: dated.since)
-        if index == 0:
-            raise NoValue(parameter=self.name, day=day)
-        dated = self.values[index - 1]
-        if dated.value is None or (self.per_calendar_year and dated.since.year != day.year):
+        dated = self.dated_on(day)
+        if dated is None or dated.value is None or (self.per_calendar_year and dated.since.year != day.year):
             raise NoValue(parameter=self.name, day=day)
         return Used(self.name, dated.since, dated.value)
+
+    def dated_on(self, day: date) -> DatedValue | None:
+        """
+        Return the newest value whose first day has come, with its source, whatever it is: what an auditor looks up.
+        """
+        index = bisect_right(self.values, day, key=lambda dated: dated.since)
+        return self.values[index - 1] if index else None
 
 
 class Parameters(msgspec.Struct, frozen=True):
