@@ -18,7 +18,9 @@ class PostgresLookups:
     The port `application.money_in.Lookups`. `catch_up` brings the two read models up to date; `blind` is the store's.
     """
 
-    def __init__(self, database: Database, *, catch_up: Callable[[], None], blind: Callable[[str, str], bytes]) -> None:
+    def __init__(
+        self, database: Database, *, catch_up: Callable[[], object], blind: Callable[[str, str], bytes]
+    ) -> None:
         self._database = database
         self._catch_up = catch_up
         self._blind = blind
