@@ -79,22 +79,24 @@ def allocate(*, amount_cents: Cents, open_years: Iterable[OpenYear]) -> tuple[li
     return shares, left
 
 
-def moves_of_late_news(pieces: Sequence[Piece], *, newest: StreamId, order: Sequence[int]) -> list[Moved]:
+def moves_by_value_date(pieces: Sequence[Piece], *, loose: Sequence[Piece], order: Sequence[int]) -> list[Moved]:
     """
-    Return the moves that give money its place by value date, when the movement `newest` became known after later money.
+    Return the moves that give `loose` money its place by value date among money that came later and is known longer.
 
-    Had we known it in time, it would have filled the first years of `order`, and the later money the next ones. Every
-    year keeps its total, and none gets later money than it had.
+    `loose` are some of the pieces: those of a payment whose statement came late, or what a change freed. Had we known
+    it in time, it would have filled the first years of `order`, later money the next ones. Every year keeps its
+    total, and none gets later money than it had.
     """
-    ours = [piece for piece in pieces if piece.movement == newest and piece.amount_cents]
-    if not ours or all(piece.value_date <= ours[0].value_date for piece in pieces):
+    if not loose or max(piece.value_date for piece in pieces) <= min(piece.value_date for piece in loose):
         return []
+    places = {(piece.movement, piece.year) for piece in loose}
     moves: list[Moved] = []
-    waiting = ours
+    waiting = [piece for piece in loose if piece.amount_cents]
     for year in (*order, CREDIT):
         here = [piece for piece in pieces if piece.year == year and piece.amount_cents]
         needed: int = sum(piece.amount_cents for piece in here)
-        candidates = sorted([*waiting, *(piece for piece in here if piece.movement != newest)], key=_earliest)
+        staying = (piece for piece in here if (piece.movement, year) not in places)
+        candidates = sorted([*waiting, *staying], key=_earliest)
         waiting = []
         for piece in candidates:
             taken = min(piece.amount_cents, needed)

@@ -126,8 +126,8 @@ def remind(
     if member.died_on is not None and member.died_on <= as_of:
         return PassedOver(reason="died", basis=Basis(rules=("ZP-17",)))
     owed = state.owed(year)
-    if owed is None or not owed.invited:
-        return _passed("not_invited", by)
+    if owed is None:
+        return _passed("not_charged", by)
     open_cents = state.open_cents(owed)
     if open_cents <= 0:
         return _passed("paid", by)
@@ -144,7 +144,7 @@ def remind(
         year=year,
         letter_id=letter_id,
         amount_cents=open_cents,
-        ogm=ogm,
+        ogm=str(ogm),
         account=text(account),
         issued_on=as_of,
         basis=Basis(rules=("ZB-12",), values=(by, account)),
@@ -275,7 +275,7 @@ def _letter(
         letter_year=as_of.year,
         years=due,
         amount_cents=Cents(sum(share.amount_cents for share in due)),
-        ogm=ogm,
+        ogm=str(ogm),
         account=text(account),
         pay_by=pay_by,
         issued_on=as_of,

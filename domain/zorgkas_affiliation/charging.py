@@ -15,9 +15,14 @@ from domain.money import ZERO, Cents
 from domain.parameters import Parameters
 from domain.payments import Ogm
 from domain.rules.affiliation_scope import InScope, OutOfScope, scope_in
+from domain.rules.allocation import CREDIT
 from domain.rules.law import text
 from domain.rules.zorgpremie import due_on, first_premiums_until, zorgpremie_of
-from domain.zorgkas_affiliation.consequences import draw_consequences, use_up_credit
+from domain.zorgkas_affiliation.consequences import (
+    draw_consequences,
+    give_places_by_value_date,
+    use_up_credit,
+)
 from domain.zorgkas_affiliation.happened import (
     AffiliationOpened,
     HappenedToAffiliation,
@@ -71,16 +76,13 @@ def invite(
     scope = scope_in(year=year, member=member, as_of=as_of, law=law)
     if isinstance(scope, OutOfScope):
         return PassedOver(reason=scope.reason, basis=scope.basis)
-    owed = state.owed(year)
-    if owed is not None and owed.invited:
+    if state.owed(year) is not None:
         return PassedOver(reason="already_invited", basis=Basis(rules=("ZP-4",)))
     if scope.kind == "voluntary" and state.kind != "voluntary":
         return PassedOver(reason="not_asked", basis=Basis(rules=("ZK-2", "ZK-12")))
     story = Story(state)
     _affiliate_and_charge(story, scope, member=member, year=year, as_of=as_of, law=law)
     asked_cents = _ask(story, year=year, as_of=as_of, law=law, ogm=ogm, letter_id=letter_id)
-    if not story.events:
-        return PassedOver(reason="nothing_open", basis=Basis(rules=("ZP-4",)))
     return Selected(events=tuple(story.events), amount_cents=asked_cents)
 
 
@@ -106,8 +108,7 @@ def ask_to_join(
         raise CannotJoin(year=year, reason=scope.reason)
     if as_of.year != year:
         raise InvitationOutOfSeason(year=year, as_of=as_of, due_on=date(year, 12, 31))
-    owed = state.owed(year)
-    if owed is not None and owed.invited:
+    if state.owed(year) is not None:
         return []
     story = Story(state)
     _affiliate_and_charge(story, scope, member=member, year=year, as_of=as_of, law=law)
@@ -130,6 +131,7 @@ def apply_late_allowance(
     for owed in state.years:
         _change_amount(story, owed, member=member, law=law)
     if story.events:
+        give_places_by_value_date(story, loose=[piece for piece in story.state.pieces if piece.year == CREDIT])
         use_up_credit(story, as_of=as_of)
         draw_consequences(story, cause="amount_changed", as_of=as_of, law=law)
     return story.events
@@ -157,27 +159,24 @@ def _affiliate_and_charge(
 ) -> None:
     if story.state.kind != scope.kind:
         story.happens(AffiliationOpened(kind=scope.kind, from_year=year, basis=scope.basis))
-    if story.state.owed(year) is None:
-        premium = zorgpremie_of(year=year, member=member, law=law)
-        last_day, due = due_on(year=year, law=law)
-        window = (
-            None
-            if member.birth_year is None
-            else first_premiums_until(year=year, birth_year=member.birth_year, law=law)
+    premium = zorgpremie_of(year=year, member=member, law=law)
+    last_day, due = due_on(year=year, law=law)
+    window = (
+        None if member.birth_year is None else first_premiums_until(year=year, birth_year=member.birth_year, law=law)
+    )
+    story.happens(
+        ZorgpremieCharged(
+            year=year,
+            amount_cents=premium.amount_cents,
+            reduced=premium.reduced,
+            due_on=last_day if as_of <= last_day else date(year, 12, 31),
+            window_until=window,
+            basis=Basis(
+                rules=("ZP-1", "ZP-2", "ZP-3", "ZP-5", "ZP-18") + (("ZK-11",) if window else ()),
+                values=(premium.used, due),
+            ),
         )
-        story.happens(
-            ZorgpremieCharged(
-                year=year,
-                amount_cents=premium.amount_cents,
-                reduced=premium.reduced,
-                due_on=last_day if as_of <= last_day else date(year, 12, 31),
-                window_until=window,
-                basis=Basis(
-                    rules=("ZP-1", "ZP-2", "ZP-3", "ZP-5", "ZP-18") + (("ZK-11",) if window else ()),
-                    values=(premium.used, due),
-                ),
-            )
-        )
+    )
     use_up_credit(story, as_of=as_of)
 
 
@@ -196,7 +195,7 @@ def _ask(story: Story, *, year: int, as_of: date, law: Parameters, ogm: Ogm, let
             year=year,
             letter_id=letter_id,
             amount_cents=asked_cents,
-            ogm=ogm,
+            ogm=str(ogm),
             account=text(account),
             due_on=owed.due_on,
             issued_on=as_of,

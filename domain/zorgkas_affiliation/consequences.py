@@ -4,17 +4,20 @@ What follows when money or an amount changed: credit is used, misses are correct
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Literal
 
 from domain.events import Basis, Used
 from domain.parameters import Parameters
-from domain.rules.allocation import allocate
+from domain.rules.allocation import Piece, allocate, moves_by_value_date
 from domain.rules.arrears import missed_years_min
 from domain.zorgkas_affiliation.happened import (
     Allocation,
+    AllocationsReordered,
     CreditAllocated,
     MissCorrected,
+    Move,
     PostedLetterContradicted,
     RegisteredLetterWithdrawn,
 )
@@ -39,6 +42,21 @@ def use_up_credit(story: Story, *, as_of: date) -> None:
         allocations = tuple(Allocation(year, share) for year, share in shares)
         story.happens(
             CreditAllocated(allocations=allocations, allocated_on=as_of, basis=Basis(rules=("ZP-14", "ZP-16")))
+        )
+
+
+def give_places_by_value_date(story: Story, *, loose: Sequence[Piece]) -> None:
+    """
+    Let money that was on the account earlier stand on the years that come first, whenever we heard of it.
+
+    Rules: ZB-1, ZP-16.
+    """
+    state = story.state
+    order = [owed.year for owed in sorted(state.years, key=lambda owed: (not state.fine_possible(owed), owed.year))]
+    moves = moves_by_value_date(state.pieces, loose=loose, order=order)
+    if moves:
+        story.happens(
+            AllocationsReordered(moves=tuple(Move(*move) for move in moves), basis=Basis(rules=("ZP-16", "ZB-1")))
         )
 
 

@@ -134,7 +134,9 @@ class PaymentReversed(Event, frozen=True, kw_only=True):
 
 class AllocationsReordered(Event, frozen=True, kw_only=True):
     """
-    A statement came late: money that was on the account earlier takes the place of money that came later (Rule: ZB-1).
+    Money that was on the account earlier takes the place of money that came later (Rule: ZB-1).
+
+    A statement came late, or a late fact freed money.
 
     Every year, and the credit (year 0), keeps the same total; only which money stands there, with its value date,
     changes. So a ledger of amounts may pass over it.

@@ -11,16 +11,18 @@ from domain.events import Basis
 from domain.ids import StreamId
 from domain.money import Cents
 from domain.parameters import Parameters
-from domain.rules.allocation import CREDIT, allocate, moves_of_late_news
-from domain.zorgkas_affiliation.consequences import draw_consequences, use_up_credit
+from domain.rules.allocation import CREDIT, allocate
+from domain.zorgkas_affiliation.consequences import (
+    draw_consequences,
+    give_places_by_value_date,
+    use_up_credit,
+)
 from domain.zorgkas_affiliation.happened import (
     Allocation,
-    AllocationsReordered,
     CreditRefunded,
     HappenedToAffiliation,
     MatchedBy,
     MissReinstated,
-    Move,
     PaymentReceived,
     PaymentReversed,
 )
@@ -98,11 +100,11 @@ def receive_payment(
             matched_by=matched_by,
             allocations=tuple(Allocation(year, share) for year, share in shares),
             credit_cents=left_cents,
-            payer_iban=payer_iban,
+            payer_iban=str(payer_iban),
             basis=Basis(rules=("ZP-14", "ZP-16")),
         )
     )
-    _give_places_by_value_date(story, newest=movement)
+    give_places_by_value_date(story, loose=[piece for piece in story.state.pieces if piece.movement == movement])
     draw_consequences(story, cause="paid_in_time", as_of=as_of, law=law)
     return story.events
 
@@ -185,16 +187,6 @@ def refund_credit(
             amount_cents=amount_cents, refunded_on=refunded_on, reference=reference, basis=Basis(rules=("ZP-14",))
         )
     ]
-
-
-def _give_places_by_value_date(story: Story, *, newest: StreamId) -> None:
-    state = story.state
-    order = [owed.year for owed in sorted(state.years, key=lambda owed: (not state.fine_possible(owed), owed.year))]
-    moves = moves_of_late_news(state.pieces, newest=newest, order=order)
-    if moves:
-        story.happens(
-            AllocationsReordered(moves=tuple(Move(*move) for move in moves), basis=Basis(rules=("ZP-16", "ZB-1")))
-        )
 
 
 def _reinstate_misses(story: Story, years: set[int], *, as_of: date) -> None:

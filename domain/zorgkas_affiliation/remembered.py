@@ -69,7 +69,6 @@ class YearOwed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mandatory: bool
     due_on: date
     last_day: date
-    invited: bool = False
     reminded: bool = False
     missed: bool = False
 
@@ -247,7 +246,7 @@ def evolve(state: Affiliation, event: HappenedToAffiliation) -> Affiliation:
         case ZorgpremieCharged():
             return _charged(state, event)
         case InvitationIssued():
-            return _with_year(state, event.year, invited=True)
+            return state  # it is made with the charge; what is open is asked, whoever made the letter
         case PaymentReceived():
             return _received(state, event)
         case AffiliationOpened():

@@ -18,7 +18,7 @@ from domain.rules.allocation import (
     allocate,
     amount_on,
     credit_to_year,
-    moves_of_late_news,
+    moves_by_value_date,
     without_credit,
     year_to_credit,
 )
@@ -73,28 +73,32 @@ def _piece(number: int, day: date, year: int, cents: int) -> Piece:
     return Piece(movement(number), day, year, Cents(cents))
 
 
+def _of(pieces: tuple[Piece, ...], number: int) -> list[Piece]:
+    return [piece for piece in pieces if piece.movement == movement(number)]
+
+
 APRIL, MAY = date(2026, 4, 30), date(2026, 5, 5)
 
 
 def test_money_that_was_there_first_takes_the_first_year_when_its_statement_comes_last() -> None:
     known_late = (_piece(1, MAY, 2025, 6400), _piece(2, APRIL, 2026, 6400))
-    moves = moves_of_late_news(known_late, newest=movement(2), order=(2025, 2026))
+    moves = moves_by_value_date(known_late, loose=_of(known_late, 2), order=(2025, 2026))
     assert set(after_moves(known_late, moves)) == {_piece(2, APRIL, 2025, 6400), _piece(1, MAY, 2026, 6400)}
 
 
 def test_money_that_comes_in_order_moves_nothing() -> None:
     in_order = (_piece(1, APRIL, 2025, 6400), _piece(2, MAY, 2026, 6400))
-    assert moves_of_late_news(in_order, newest=movement(2), order=(2025, 2026)) == []
+    assert moves_by_value_date(in_order, loose=_of(in_order, 2), order=(2025, 2026)) == []
 
 
 def test_money_of_the_same_day_moves_nothing() -> None:
     same_day = (_piece(1, MAY, 2025, 6400), _piece(2, MAY, 2026, 6400))
-    assert moves_of_late_news(same_day, newest=movement(2), order=(2025, 2026)) == []
+    assert moves_by_value_date(same_day, loose=_of(same_day, 2), order=(2025, 2026)) == []
 
 
 def test_credit_that_was_there_first_takes_the_year_and_the_later_money_is_credit() -> None:
     pieces = (_piece(1, MAY, 2026, 10000), _piece(2, APRIL, CREDIT, 10000))
-    moves = moves_of_late_news(pieces, newest=movement(2), order=(2026,))
+    moves = moves_by_value_date(pieces, loose=_of(pieces, 2), order=(2026,))
     assert set(after_moves(pieces, moves)) == {_piece(2, APRIL, 2026, 10000), _piece(1, MAY, CREDIT, 10000)}
 
 
@@ -130,7 +134,7 @@ def test_the_order_in_which_payments_become_known_changes_nothing(
             open_years = [OpenYear(year, Cents(due - amount_on(pieces, year=year)), True) for year, due in owed.items()]
             shares, credit = allocate(amount_cents=Cents(cents), open_years=open_years)
             pieces += tuple(_piece(index, day, year, part) for year, part in [*shares, (CREDIT, credit)] if part)
-            pieces = after_moves(pieces, moves_of_late_news(pieces, newest=movement(index), order=tuple(owed)))
+            pieces = after_moves(pieces, moves_by_value_date(pieces, loose=_of(pieces, index), order=tuple(owed)))
         stands: dict[tuple[int, date], int] = {}
         for piece in pieces:
             stands[piece.year, piece.value_date] = stands.get((piece.year, piece.value_date), 0) + piece.amount_cents

@@ -56,10 +56,10 @@ def test_the_premium_is_due_on_30_april_also_when_that_is_a_sunday() -> None:
 
 @cases("""
     birth_year  year  until         # ZK-11; order of 30 November 2018, art. 56
-    2000        2025  -             # turns 25
-    2000        2026  2027-12-31    # turns 26
-    2000        2027  2027-12-31    # turns 27
-    2000        2028  -
+    1999        2024  -             # turns 25
+    1999        2025  2026-12-31    # turns 26
+    1999        2026  2026-12-31    # turns 27
+    1999        2027  -             # turns 28
     1970        2026  -
 """)
 def test_the_first_two_premiums_may_be_paid_until_the_end_of_the_year_of_turning_27(
