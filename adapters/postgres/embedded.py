@@ -35,6 +35,7 @@ DATABASE: Final = "backoffice"
 _START_SECONDS: Final = 120
 _STOP_SECONDS: Final = 60
 _ANSWER_SECONDS: Final = 5
+_NOTE: Final = "LOCATION"
 #: `pg_ctl` hands the path to a shell between double quotes.
 _NOT_IN_PATHS: Final = frozenset('"$`\\\n\r')
 #: The protocol's SSLRequest, which any server answers with one letter before anybody logs in.
@@ -78,6 +79,7 @@ class EmbeddedServer:
         place = self._place()
         if _is_ready(place):
             return
+        place = self._made_place()
         with _locked(place):
             if not _becomes_ready(place):
                 self._make_data(place)
@@ -95,9 +97,12 @@ class EmbeddedServer:
             if process is None:
                 return
             data = str(place / "data")
+            sockets = Path(_pid_lines(place)[4])
             for mode in ("fast", "immediate"):
                 self._programs.run("pg_ctl", "stop", "-w", "-t", str(_STOP_SECONDS), "-m", mode, "-D", data)
                 if _postmaster(place) is None:
+                    if sockets != place / "socket":
+                        shutil.rmtree(sockets, ignore_errors=True)
                     return
             raise Unavailable(f"The database process {process.pid} does not stop; end it and try again.")
 
@@ -135,24 +140,30 @@ class EmbeddedServer:
 
     def _place(self) -> Path:
         """
-        Return the folder that holds the data: ours, or for root, when the server's account may not enter ours, one in
+        Return the folder that holds the data, or will; nothing is made.
+        """
+        note = self.directory / _NOTE
+        try:
+            return Path(note.read_text(encoding="utf-8").strip()) if note.exists() else self.directory
+        except PermissionError:
+            raise _not_ours(self.directory) from None
+
+    def _made_place(self) -> Path:
+        """
+        Make the folder that holds the data: ours, or for root, when the server's account may not enter ours, one in
         /var/lib named after it. Once chosen it stays: a note in our folder says where.
         """
-        note = self.directory / "LOCATION"
         try:
-            if note.exists():
-                return Path(note.read_text(encoding="utf-8").strip())
-            if (self.directory / "data").exists() or os.geteuid() != 0:
-                self.directory.mkdir(parents=True, exist_ok=True)
-                return self.directory
             self.directory.mkdir(parents=True, exist_ok=True)
+            place = self._place()
             account = self._programs.account
-            if account is None or reachable(self.directory, account):
-                return self.directory
+            if place != self.directory or (place / "data").exists() or not account or reachable(place, account):
+                make_folder(place, 0o755)
+                return place
             key = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:10]
             place = SYSTEM_PLACE / f"{self.directory.parent.parent.name or 'home'}-{key}"
             make_folder(place, 0o755)
-            _write(note, f"{place}\n")
+            _write(self.directory / _NOTE, f"{place}\n")
         except PermissionError:
             raise _not_ours(self.directory) from None
         return place

@@ -126,6 +126,7 @@ def test_a_server_that_was_never_made_has_nothing_to_stop(tmp_path):
     never = EmbeddedServer(tmp_path / "never")
     never.stop()
     assert not never.status().running
+    assert not (tmp_path / "never").exists()
 
 
 def test_processes_that_start_at_once_share_one_server(folder):
@@ -244,7 +245,7 @@ def test_a_long_path_has_its_socket_in_a_short_folder_that_nobody_else_may_enter
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     finally:
         server.stop()
-        shutil.rmtree(sockets)
+    assert not sockets.exists()
 
 
 def test_a_path_with_blanks_and_quotes_works(folder):
