@@ -6,16 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from adapters.parameters import load_parameters
 from domain.dates import Period
 from domain.decisions import PassedOver, Selected
 from domain.events import Basis
 from domain.facts import MemberFacts, Region, Residence
 from domain.ids import Kind, StreamId, derived_id, derived_key
 from domain.money import Cents
-from domain.parameters import DatedValue, Parameter, Parameters, Unit
+from domain.parameters import Parameters
 from domain.payments import Ogm
 from domain.zorgkas_affiliation import decided
 from domain.zorgkas_affiliation.happened import (
@@ -34,9 +36,11 @@ from domain.zorgkas_affiliation.happened import (
 )
 from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
 
-# --- The law, small ---------------------------------------------------------------------------------------------------
+# --- The law ----------------------------------------------------------------------------------------------------------
 
-#: Whole euros: full and reduced, per year.
+#: The law as it stands in parameters/, the same that the program uses.
+LAW: Parameters = load_parameters(Path(__file__).parents[1] / "parameters")
+#: Whole euros per year, full and reduced, written out a second time: a slip in parameters/ fails the tests.
 AMOUNTS = {
     2014: (25, 10),
     2015: (50, 25),
@@ -53,47 +57,6 @@ AMOUNTS = {
     2026: (100, 35),
 }
 ACCOUNT = "BE72777594206316"
-
-
-def _parameter(name: str, unit: Unit, values: dict[date, int | str | None], *, yearly: bool = False) -> Parameter:
-    return Parameter(
-        name=name,
-        description=name,
-        unit=unit,
-        checked_on=date(2026, 7, 1),
-        checked_until=date(2027, 12, 31),
-        values=tuple(
-            DatedValue(since=since, value=value, source="test of the rule") for since, value in values.items()
-        ),
-        per_calendar_year=yearly,
-    )
-
-
-def _law() -> Parameters:
-    first, since_2019 = date(2001, 1, 1), date(2019, 1, 1)
-    full = {date(year, 1, 1): euros[0] * 100 for year, euros in AMOUNTS.items()}
-    reduced = {date(year, 1, 1): euros[1] * 100 for year, euros in AMOUNTS.items()}
-    parameters = [
-        _parameter("zorgpremie/gewoon", "eur_cent", full, yearly=True),
-        _parameter("zorgpremie/verlaagd", "eur_cent", reduced, yearly=True),
-        _parameter("zorgpremie/age_min", "years", {first: 26}),
-        _parameter("zorgpremie/due_by", "month_day", {first: "04-30"}),
-        _parameter("zorgpremie/account", "iban", {first: ACCOUNT}),
-        _parameter("arrears/missed_years_min", "count", {first: 3, since_2019: 2}),
-        _parameter("arrears/letter_by", "month_day", {first: "03-31", since_2019: "09-01"}),
-        _parameter("arrears/pay_by", "month_day", {first: "04-30", since_2019: "10-05"}),
-        _parameter("arrears/report_by", "month_day", {since_2019: "10-10"}),
-        _parameter("arrears/corrections_until", "month_day", {since_2019: "10-15"}),
-        _parameter("arrears/reminder_by", "month_day", {first: "11-30"}),
-        _parameter("arrears/report_unpaid_years_min", "count", {since_2019: 2}),
-        _parameter("arrears/fine_gewoon", "eur_cent", {first: 25000}),
-        _parameter("arrears/fine_verlaagd", "eur_cent", {first: 10000}),
-    ]
-    return Parameters({parameter.name: parameter for parameter in parameters})
-
-
-#: The law of these tests, small and in one place; that parameters/ says the same is a test of its own.
-LAW = _law()
 #: A reason for events that a test starts from.
 GIVEN = Basis(rules=())
 

@@ -312,13 +312,20 @@ def test_the_26th_birthday_on_31_december_makes_the_whole_year_due_and_the_first
 
 
 def test_the_first_two_premiums_unpaid_after_31_december_of_27_are_both_missed() -> None:
-    life = Life(a_member(birth_year=1999))
-    life.invited_for(2025)
-    life.invited_for(2026)
-    assert life.deadline_of(2026, on=date(2026, 12, 31)) == ["passed over: first_premiums"]
-    assert life.deadline_of(2026, on=date(2027, 1, 1)) == ["YearMissed", "YearMissed"]
-    assert {event.missed_on for event in life.happened if isinstance(event, h.YearMissed)} == {date(2026, 12, 31)}
-    assert life.letter_run(on=date(2027, 6, 1)) == ["RegisteredLetterIssued"]
+    life = Life(a_member(birth_year=1997))
+    life.invited_for(2023)
+    life.invited_for(2024)
+    assert life.deadline_of(2024, on=date(2024, 12, 31)) == ["passed over: first_premiums"]
+    assert life.deadline_of(2024, on=date(2025, 1, 1)) == ["YearMissed", "YearMissed"]
+    assert {event.missed_on for event in life.happened if isinstance(event, h.YearMissed)} == {date(2024, 12, 31)}
+    assert life.letter_run(on=date(2025, 6, 1)) == ["RegisteredLetterIssued"]
+
+
+def test_the_deadline_run_of_the_next_year_judges_the_first_premiums_along() -> None:
+    life = Life(a_member(birth_year=1997))
+    for year in (2023, 2024, 2025):
+        life.invited_for(year)
+    assert life.deadline_of(2025) == ["YearMissed", "YearMissed", "YearMissed"]
 
 
 def test_an_allowance_granted_late_lowers_the_year_frees_money_and_corrects_the_miss() -> None:

@@ -13,7 +13,7 @@ from domain.facts import MemberFacts, Region, Residence
 from domain.parameters import NotChecked, NoValue
 from domain.rules.affiliation_scope import InScope, scope_in
 from domain.rules.zorgpremie import due_on, first_premiums_until, zorgpremie_of
-from tests.builders import LAW, a_member
+from tests.builders import AMOUNTS, LAW, a_member
 from tests.table import cases
 
 
@@ -40,14 +40,23 @@ def test_a_year_costs_what_the_law_says_for_that_year(
     assert premium.used.since == date(year, 1, 1)
 
 
-def test_a_year_without_an_amount_is_refused_by_the_name_of_the_parameter() -> None:
+@pytest.mark.parametrize("year", AMOUNTS)
+def test_the_amounts_in_the_files_are_the_amounts_of_the_law(year: int) -> None:
+    first_day = date(year, 1, 1)
+    amounts = LAW["zorgpremie/gewoon"].on(first_day).value, LAW["zorgpremie/verlaagd"].on(first_day).value
+    assert amounts == tuple(euros * 100 for euros in AMOUNTS[year])
+
+
+def test_a_year_before_the_first_amount_is_refused_by_the_name_of_the_parameter() -> None:
     with pytest.raises(NoValue, match="zorgpremie/gewoon"):
-        zorgpremie_of(year=2027, member=a_member(), law=LAW)
+        zorgpremie_of(year=1999, member=a_member(), law=LAW)
 
 
 def test_a_year_that_nobody_checked_is_refused_by_the_name_of_the_parameter() -> None:
+    with pytest.raises(NotChecked, match="zorgpremie/gewoon"):
+        zorgpremie_of(year=2027, member=a_member(), law=LAW)
     with pytest.raises(NotChecked, match="zorgpremie/due_by"):
-        due_on(year=2028, law=LAW)
+        due_on(year=2027, law=LAW)
 
 
 def test_the_premium_is_due_on_30_april_also_when_that_is_a_sunday() -> None:
@@ -56,10 +65,10 @@ def test_the_premium_is_due_on_30_april_also_when_that_is_a_sunday() -> None:
 
 @cases("""
     birth_year  year  until         # ZK-11; order of 30 November 2018, art. 56
-    1999        2024  -             # turns 25
-    1999        2025  2026-12-31    # turns 26
-    1999        2026  2026-12-31    # turns 27
-    1999        2027  -             # turns 28
+    1998        2023  -             # turns 25
+    1998        2024  2025-12-31    # turns 26
+    1998        2025  2025-12-31    # turns 27
+    1998        2026  -             # turns 28
     1970        2026  -
 """)
 def test_the_first_two_premiums_may_be_paid_until_the_end_of_the_year_of_turning_27(
