@@ -15,6 +15,7 @@ from formats.camt053 import VERSIONS
 from formats.camt053_entries import REFUND_REASON
 
 _CHUNK_ENTRIES: Final = 1_024
+_FREE_LENGTH_MAX: Final = 140
 _SUB_FAMILIES: Final[dict[ReversalKind | None, str]] = {
     "return": "UPDD",
     "reversal": "PRDD",
@@ -26,7 +27,7 @@ def write_camt053(statements: Iterable[Statement], *, created_on: date, version:
     """
     Write statements into one file, as chunks of bytes; movements are gone through twice (the summary stands first).
 
-    Raises ValueError for a version that is not read here, and for an R-transaction that camt.053 cannot tell apart.
+    Raises ValueError for a version that is not read here, and for what camt.053 has no words for.
     """
     if version not in VERSIONS:
         raise ValueError("only the versions that are read are written")
@@ -142,8 +143,9 @@ def _remittance(movement: Movement) -> str:
     if not text:
         return ""
     if movement.communication_kind == "free":
-        pieces = "".join(_tag("Ustrd", text[start : start + 140]) for start in range(0, len(text), 140))
-        return f"<RmtInf>{pieces}</RmtInf>"
+        if len(text) > _FREE_LENGTH_MAX:
+            raise ValueError("a SEPA payment carries one free communication of 140 characters at the most")
+        return f"<RmtInf>{_tag('Ustrd', text)}</RmtInf>"
     issuer = "<Issr>BBA</Issr>" if movement.communication_kind == "structured" else ""
     kind = f"<Tp><CdOrPrtry><Cd>SCOR</Cd></CdOrPrtry>{issuer}</Tp>"
     return f"<RmtInf><Strd><CdtrRefInf>{kind}{_tag('Ref', text)}</CdtrRefInf></Strd></RmtInf>"

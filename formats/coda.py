@@ -96,9 +96,9 @@ def coda_text(content: bytes) -> str:
     if not body:
         raise InputRejected("TRUNCATED", "it is empty")
     if not body.startswith(UTF8_BOM) and _is_ruled(body, b"\n"):
-        text = _decoded(body, "windows-1252")
+        text = _windows_1252(body)
     else:
-        text = _decoded(body.removeprefix(UTF8_BOM), "utf-8")
+        text = _utf8(body)
         if not _is_ruled(text, "\n"):
             raise _wrong_length(text)
     position = forbidden_position(text, also="\t\r")
@@ -112,12 +112,24 @@ def _is_ruled(body: bytes | str, line_end: bytes | str) -> bool:
     return rest == RECORD_LENGTH and body[RECORD_LENGTH::_STRIDE] == line_end * ends and body.count(line_end) == ends  # type: ignore[arg-type]
 
 
-def _decoded(body: bytes, encoding: str) -> str:
+def _utf8(body: bytes) -> str:
     try:
-        return body.decode(encoding)
+        return body.removeprefix(UTF8_BOM).decode("utf-8")
     except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        raise InputRejected("ENCODING", "it is neither UTF-8 nor Windows-1252", line=line) from None
+        if body.startswith(UTF8_BOM):
+            line = body.count(b"\n", 0, error.start) + 1
+            raise InputRejected("ENCODING", "it says that it is UTF-8 and is not", line=line) from None
+        if error.end == len(body) and error.reason == "unexpected end of data":
+            raise InputRejected("TRUNCATED", "it stops inside this record", line=body.count(b"\n") + 1) from None
+        raise _wrong_length(body.decode("latin-1")) from None
+
+
+def _windows_1252(body: bytes) -> str:
+    try:
+        return body.decode("windows-1252")
+    except UnicodeDecodeError as error:
+        line = error.start // _STRIDE + 1
+        raise InputRejected("ENCODING", "it holds a byte that Windows-1252 does not know", line=line) from None
 
 
 def _wrong_length(text: str) -> InputRejected:
