@@ -15,10 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from adapters.kafka.broker import Kafka
 from adapters.kafka.registry import Registry
+from adapters.postgres.embedded import EmbeddedServer
+from adapters.postgres.programs import MAJOR_VERSION
 from domain.errors import BackofficeError, Unavailable
 
 
@@ -115,12 +117,36 @@ class ServerPart:
         )
 
 
-PART_NAMES: Final = (Kafka.name, Registry.name)
+@dataclass(frozen=True)
+class PostgresPart:
+    """
+    The embedded PostgreSQL as a part; its address holds no secret.
+    """
+
+    server: EmbeddedServer
+    name: str = "postgres"
+
+    def start(self) -> None:
+        self.server.start()
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def status(self) -> PartStatus:
+        found = self.server.status()
+        address = ""
+        state = State.STOPPED
+        if found.running:
+            try:
+                address, state = self.server.url, State.RUNNING
+            except Unavailable:
+                state = State.NOT_ANSWERING
+        return PartStatus(name=self.name, state=state, address=address, pid=found.pid, version=str(MAJOR_VERSION))
 
 
 def default_parts(directory: Path) -> list[Part]:
     """
-    Return the broker and the registry, each with a folder of its own in `directory`.
+    Return the broker and the registry, each with a folder of its own in `directory`; a PostgresPart may stand beside.
     """
     return [ServerPart(Kafka(directory / Kafka.name)), ServerPart(Registry(directory / Registry.name))]
 

