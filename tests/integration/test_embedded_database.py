@@ -79,9 +79,13 @@ def pid_of(server: EmbeddedServer) -> int:
 
 
 def starter(place: Path, seconds: float = 0) -> subprocess.Popen[str]:
+    return run_python(START, str(place), str(seconds))
+
+
+def run_python(program: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", START, str(place), str(seconds)],
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, sys.path)])},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -186,6 +190,31 @@ def test_a_starter_that_hangs_does_not_hold_the_lock_once_it_is_killed(server):
     process.communicate()
     server.start()
     assert answers(server)
+
+
+SESSION = """
+import time
+from tests.servers import FAST, SessionFolder
+from adapters.postgres.embedded import EmbeddedServer
+with SessionFolder() as folder:
+    server = EmbeddedServer(folder / "postgres", settings=FAST)
+    server.start()
+    print(folder, server.status().pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_test_session_left_is_cleared_by_the_next():
+    process = run_python(SESSION)
+    assert process.stdout is not None
+    left, pid = process.stdout.readline().split()
+    with SessionFolder():
+        assert psutil.pid_exists(int(pid)), "a session that lives is left alone"
+    process.kill()
+    process.communicate()
+    with SessionFolder():
+        assert not Path(left).exists()
+        assert not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
 
 
 # --- A pid file that lies --------------------------------------------------------------------------------------------
@@ -366,6 +395,7 @@ def test_the_log_never_repeats_what_a_row_or_a_statement_holds(server):
             session.execute("INSERT INTO account VALUES (%s)", [secret])
         with pytest.raises(psycopg.errors.CheckViolation):
             session.execute(f"INSERT INTO account VALUES ('{secret}{secret}')")
+    server.stop()  # the collector writes a little later than the server speaks
     logs = "".join(path.read_text() for path in (server.status().place / "data" / "log").iterdir())
     assert "duplicate key value" in logs
     assert secret not in logs
