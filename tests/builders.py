@@ -250,10 +250,16 @@ class Life:
 
     def pays(self, euros: int, *, value: date, known: date | None = None) -> list[str]:
         self._movements += 1
+        return self.pays_again(self._movements, euros, value=value, known=known)
+
+    def pays_again(self, number: int, euros: int, *, value: date, known: date | None = None) -> list[str]:
+        """
+        The movement with that number is told, for the first time or once more.
+        """
         return self._tell(
             decided.receive_payment(
                 self.state,
-                movement=movement(self._movements),
+                movement=movement(number),
                 amount_cents=Cents(euros * 100),
                 value_date=value,
                 booked_on=value,
@@ -276,6 +282,10 @@ class Life:
                 law=LAW,
             )
         )
+
+    def bank_takes_back_all(self, payment: int, *, on: date) -> list[str]:
+        left = sum(piece.amount_cents for piece in self.state.pieces if piece.movement == movement(payment))
+        return self.bank_takes_back(payment, euros=left // 100, on=on)
 
     def deadline_of(self, year: int, *, on: date | None = None) -> list[str]:
         on = on or date(year, 5, 1)
@@ -341,6 +351,12 @@ class Life:
                 law=LAW,
             )
         )
+
+    def agency_annuls(self, *, on: date) -> list[str]:
+        if not self.state.fines:
+            return []
+        reference = self.state.fines[-1].reference
+        return self._tell(decided.follow_up_fine(self.state, reference=reference, outcome="annulled", happened_on=on))
 
     def allowance_known(self, *periods: Period, on: date) -> list[str]:
         """
