@@ -50,7 +50,9 @@ def crew_of(open_runs: OpenRuns) -> Crew:
             for number in range(1, workers + 1):
                 says, told = spawn.Pipe(duplex=False)
                 process = spawn.Process(
-                    target=_worker_process, args=(open_runs, run, actor, f"{actor}/{number}", limits, told), daemon=True
+                    target=_worker_process,
+                    args=(open_runs, run, (actor, f"{actor}/{number}"), limits, told),
+                    daemon=True,
                 )
                 process.start()
                 told.close()
@@ -66,8 +68,9 @@ def crew_of(open_runs: OpenRuns) -> Crew:
 
 
 def _worker_process(
-    open_runs: OpenRuns, run: StreamId, actor: str, name: str, limits: Limits, told: Connection
+    open_runs: OpenRuns, run: StreamId, names: tuple[str, str], limits: Limits, told: Connection
 ) -> None:
+    actor, name = names
     try:
         with open_runs() as runs:
             runs.work(run, actor=actor, name=name, limits=limits)

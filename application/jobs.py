@@ -16,7 +16,7 @@ from domain.catalogue import Aggregate
 from domain.decisions import PassedOver, Selected
 from domain.events import Event, Used
 from domain.facts import MemberFacts
-from domain.ids import StreamId
+from domain.ids import StreamId, derived_key
 from domain.parameters import Parameters
 from domain.payments import Ogm
 
@@ -35,13 +35,29 @@ class Turn(NamedTuple):
     """
     What the run gives to one decision. The same run and stream always give the same `letter_id` and `ogm`.
 
-    `ogm` is None for a job that does not take one; `report_id` is one for the whole run.
+    `ogm` is None for a job that does not take one.
     """
 
+    run: StreamId
+    stream: StreamId
+    job: str
     business_date: date
-    letter_id: UUID
-    report_id: UUID
     ogm: Ogm | None
+
+    @property
+    def letter_id(self) -> UUID:
+        return derived_key(str(self.run), str(self.stream), self.job)
+
+    @property
+    def report_id(self) -> UUID:
+        """
+        Return the id of what the run as a whole hands over, such as the report to the Agency.
+        """
+        return report_id_of(self.run)
+
+
+def report_id_of(run: StreamId) -> UUID:
+    return derived_key(str(run), "report")
 
 
 class Job(Protocol):

@@ -28,9 +28,18 @@ from application.runs_gates import (
 )
 from application.runs_plan import UNDECIDED, Members, Planner, Seen, candidates_of, digest_again, run_id
 from application.runs_ports import Registered, RunBook, RunKey, Totals
+from application.runs_refusals import (
+    AnotherRunOpen,
+    LawChanged,
+    NoSuchJob,
+    NoSuchRun,
+    NothingToFollowUp,
+    PlannedMeanwhile,
+    TooManyParked,
+)
+from application.runs_settle import ControlSource, own_controls
 from domain import run as runs
 from domain.envelope import Commit
-from domain.errors import Conflict, NotFound, Refused
 from domain.events import Basis, Used
 from domain.ids import StreamId, derived_key
 from domain.money import Cents
@@ -40,51 +49,6 @@ from domain.run import RUN, Control, RunState
 _FINISHED: Final = frozenset({"settled", "abandoned"})
 
 
-class NoSuchJob(NotFound):
-    """
-    There is no job of that name; `backoffice today` lists them.
-    """
-
-
-class NoSuchRun(NotFound):
-    """
-    There is no run with that id; `backoffice today` lists the runs of the year.
-    """
-
-
-class AnotherRunOpen(Refused):
-    """
-    A run of this job is still open; settle or abandon it first.
-    """
-
-
-class NothingToFollowUp(Refused):
-    """
-    This job was already run for that date and left nothing refused or parked; there is nothing to do again.
-    """
-
-
-class PlannedMeanwhile(Conflict):
-    """
-    Somebody else planned this job at the same moment; look at their plan.
-    """
-
-
-class LawChanged(Refused):
-    """
-    A value of the law that this plan rests on was changed since; abandon the run and plan again.
-    """
-
-
-class TooManyParked(Refused):
-    """
-    Too many items failed; the run stopped before the next part. Find the cause; execute again with a higher limit if it
-    is right.
-    """
-
-
-#: Figures of others that must agree with the run: read models, letters, payment files. They catch up before they count.
-ControlSource = Callable[[Registered, Totals], Sequence[Control]]
 #: Does a run's chunks by several processes: the run, who asked, how many, and whom to tell.
 Crew = Callable[[StreamId, str, int, Limits, Progress], None]
 
@@ -262,28 +226,13 @@ class Runs:
         """
         registered = self.registered(run)
         totals = self.book.totals(run)
-        controls = list(self._own_controls(registered, totals))
+        planned_cents = self.plan_of(run).amount_cents
+        job = self.job(registered.key.job)
+        controls = list(own_controls(self.book, job, registered, totals, planned_cents=planned_cents))
         for source in self.controls:
             controls.extend(source(registered, totals))
         with self.store.transaction(self._commit(run, registered.key, "settled", actor)) as unit:
             self._append(unit, run, lambda state: runs.settle(state, controls=tuple(controls)))
-        return controls
-
-    def _own_controls(self, run: Registered, totals: Totals) -> Sequence[Control]:
-        counted = self.job(run.key.job).counted
-        events, cents = self.book.written(run.run, counted)
-        planned_cents, not_done_cents = self.state(run.run).amount_cents, self.book.not_done_cents(run.run)
-        controls = [
-            Control(name="items: plan = done + refused + parked", expected=run.items, actual=totals.looked_at),
-            Control(
-                name="cents: plan = done + refused + parked",
-                expected=planned_cents,
-                actual=totals.amount_cents + not_done_cents,
-            ),
-            Control(name="events: run = event table", expected=totals.events, actual=events),
-        ]
-        if counted:
-            controls.append(Control(name="cents: run = event table", expected=totals.amount_cents, actual=cents))
         return controls
 
     # --- What is known -----------------------------------------------------------------------------------------------
@@ -318,17 +267,30 @@ class Runs:
         """
         return line_of(self.calendar, job, year=year, law=self.law)
 
-    def is_settled(self, job: str, *, year: int) -> bool:
+    def run_of(self, line: Line) -> Registered | None:
         """
-        Tell whether a run of the job for that year was settled.
+        Return the newest run of a line that was not abandoned.
         """
-        line = self.line(job, year=year)
-        first, last = date(year, 1, 1), date(year, 12, 31)
-        return any(
-            self.state(found.run).phase == "settled"
+        first, last = date(line.year, 1, 1), date(line.year, 12, 31)
+        runs_of_line = [
+            found
             for found in self.book.between(first, last)
-            if found.key.job == job and (line is None or line.covers(found.key.business_date))
-        )
+            if found.key.job == line.job and line.covers(found.key.business_date)
+        ]
+        return next((run for run in reversed(runs_of_line) if self.state(run.run).phase != "abandoned"), None)
+
+    def check_ready(self, line: Line, *, as_of: date) -> None:
+        """
+        Raise EarlierJobMissing or StatementsMissing for what has to come first; what became impossible does not.
+        """
+        for needed in line.needs:
+            before = self.line(needed, year=line.year)
+            if before is None or (before.latest is not None and as_of > before.latest and not self._is_open(before)):
+                continue
+            run = self.run_of(before)
+            if run is None or self.state(run.run).phase != "settled":
+                raise EarlierJobMissing(job=line.job, first=needed, year=line.year)
+        check_statements(line, self.statements_cover)
 
     # --- Checks ------------------------------------------------------------------------------------------------------
 
@@ -337,14 +299,14 @@ class Runs:
         if line is None:
             return
         check_dates(line, business_date=business_date, as_of=as_of)
-        for needed in line.needs:
-            if not self.is_settled(needed, year=line.year) and not self._is_impossible(needed, line.year, as_of):
-                raise EarlierJobMissing(job=job, first=needed, year=line.year)
-        check_statements(line, self.statements_cover)
+        self.check_ready(line, as_of=as_of)
 
-    def _is_impossible(self, job: str, year: int, as_of: date) -> bool:
-        line = self.line(job, year=year)
-        return line is not None and line.latest is not None and as_of > line.latest
+    def _is_open(self, line: Line) -> bool:
+        """
+        Tell whether a run of the line was started and is not settled: it may be finished after its last day.
+        """
+        run = self.run_of(line)
+        return run is not None and self.state(run.run).phase in {"started", "executed"}
 
     def _check_not_too_late(self, run: Registered, as_of: date) -> None:
         line = self.line(run.key.job, year=run.key.business_date.year)

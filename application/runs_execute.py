@@ -7,7 +7,7 @@ made again, and an item that would now differ is named and left out. One bad ite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -15,13 +15,13 @@ import msgspec
 from application.jobs import Candidate, Job
 from application.ports import Change, EventStore, Loaded, Unit, WrittenMeanwhile
 from application.runs_digest import decision_decoder, encode_decision
-from application.runs_plan import Members, Page, digest_of, error_code, load_page, ogm_of, turn_of
+from application.runs_plan import Members, OnePage, digest_of, error_code, load_page, ogm_of, turn_of
 from application.runs_ports import Chunk, Item, Outcome, OutcomeRow, Registered, RunBook, Totals
 from domain.decisions import PassedOver, Selected
 from domain.envelope import Commit
 from domain.errors import Refused, Unavailable
 from domain.events import Event
-from domain.ids import StreamId, derived_key, owner_of
+from domain.ids import derived_key
 from domain.parameters import Parameters
 
 CHUNK_ITEMS: Final = 2_000
@@ -145,14 +145,12 @@ class Worker:
                 unit.append(self._job.aggregate, done.changes)
         return done
 
-    def _decide_all(self, items: Sequence[Item], page: Page) -> Done:
+    def _decide_all(self, items: Sequence[Item], page: Iterator[OnePage]) -> Done:
         changes: list[Change[Any, Any]] = []
         outcomes: list[OutcomeRow] = []
         amount_cents = 0
         evolve = self._job.aggregate.evolve
-        for item in items:
-            known = page.states[item.stream]
-            member = page.members[StreamId(owner_of(item.stream))]
+        for item, (_, member, known) in zip(items, page, strict=True):
             refused = self._problem(item, known, member)
             if refused is not None:
                 outcomes.append(refused)
@@ -175,7 +173,7 @@ class Worker:
         if known.version == item.version and member.version == item.member_version:
             return None
         ogm = ogm_of(first_ogm=self._run.first_ogm, ordinal=item.ordinal)
-        turn = turn_of(self._run.run, self._job, key=self._run.key, stream=item.stream, ogm=ogm)
+        turn = turn_of(self._run.run, self._run.key, stream=item.stream, ogm=ogm)
         candidate = Candidate(item.stream, self._members.facts_of(member.state), known.state)
         try:
             now = self._job.decide(candidate, turn=turn, law=self._law)

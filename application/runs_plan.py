@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 from application.jobs import Candidate, Job, Turn
 from application.ports import EventStore, Loaded, Unit
@@ -19,7 +18,7 @@ from domain.decisions import PassedOver, Selected
 from domain.errors import BackofficeError, Refused
 from domain.events import Basis, Used
 from domain.facts import MemberFacts
-from domain.ids import Kind, StreamId, belonging_to, derived_id, derived_key, owner_of
+from domain.ids import Kind, StreamId, belonging_to, derived_id, owner_of
 from domain.parameters import Parameters
 from domain.payments import Ogm
 
@@ -73,20 +72,11 @@ def run_id(key: RunKey) -> StreamId:
     return derived_id(Kind.RUN, key.job, key.business_date.isoformat(), str(key.round))
 
 
-def turn_of(run: StreamId, job: Job, *, key: RunKey, stream: StreamId, ogm: Ogm | None) -> Turn:
+def turn_of(run: StreamId, key: RunKey, *, stream: StreamId, ogm: Ogm | None) -> Turn:
     """
     Return what the run gives to the decision about a stream: always the same for the same run and stream.
     """
-    return Turn(
-        business_date=key.business_date,
-        letter_id=derived_key(str(run), str(stream), job.name),
-        report_id=report_id_of(run),
-        ogm=ogm,
-    )
-
-
-def report_id_of(run: StreamId) -> UUID:
-    return derived_key(str(run), "report")
+    return Turn(run, stream, key.job, key.business_date, ogm)
 
 
 def ogm_of(*, first_ogm: int, ordinal: int) -> Ogm | None:
@@ -96,21 +86,25 @@ def ogm_of(*, first_ogm: int, ordinal: int) -> Ogm | None:
     return Ogm.from_base(first_ogm + ordinal - 1) if first_ogm else None
 
 
-class Page(NamedTuple):
+class OnePage(NamedTuple):
     """
-    The states of some members and of their streams of one kind, loaded at once.
+    One stream of a page with its member, both as they stand.
     """
 
-    members: dict[StreamId, Loaded[Any]]
-    states: dict[StreamId, Loaded[Any]]
+    stream: StreamId
+    member: Loaded[Any]
+    known: Loaded[Any]
 
 
-def load_page(unit: Unit, members: Members, job: Job, streams: Sequence[StreamId]) -> Page:
+def load_page(unit: Unit, members: Members, job: Job, streams: Sequence[StreamId]) -> Iterator[OnePage]:
+    """
+    Load some streams and their members at once; yield them in the order asked.
+    """
     owners = [StreamId(owner_of(stream)) for stream in streams]
-    return Page(
-        dict(unit.load(members.aggregate, owners)),
-        dict(unit.load(job.aggregate, streams)),
-    )
+    of_members = unit.load(members.aggregate, owners)
+    of_streams = unit.load(job.aggregate, streams)
+    for stream, owner in zip(streams, owners, strict=True):
+        yield OnePage(stream, of_members[owner], of_streams[stream])
 
 
 def candidates_of(
@@ -157,12 +151,9 @@ class Planner:
         return Frozen(self._items, self._passed_over, self._amount_cents, self._digest.result(reasons), reasons)
 
     def _freeze_page(self, streams: Sequence[StreamId]) -> None:
-        page = load_page(self._unit, self._members, self._job, streams)
         items: list[Item] = []
         passed_over: list[NotSelected] = []
-        for stream in streams:
-            member = page.members[StreamId(owner_of(stream))]
-            known = page.states[stream]
+        for stream, member, known in load_page(self._unit, self._members, self._job, streams):
             outcome = self._decide(stream, Candidate(stream, self._members.facts_of(member.state), known.state))
             if isinstance(outcome, Selected):
                 items.append(self._item(Decided(stream, known.version, member.version, outcome)))
@@ -178,7 +169,7 @@ class Planner:
 
     def _decide(self, stream: StreamId, candidate: Candidate) -> Selected[Any] | PassedOver:
         ogm = ogm_of(first_ogm=self._first_ogm, ordinal=self._items + 1)
-        turn = turn_of(self._run, self._job, key=self._key, stream=stream, ogm=ogm)
+        turn = turn_of(self._run, self._key, stream=stream, ogm=ogm)
         try:
             return self._job.decide(candidate, turn=turn, law=self._law)
         except Exception as error:

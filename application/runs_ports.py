@@ -155,6 +155,10 @@ class RunBook(Protocol):
     def of_date(self, job: str, business_date: date) -> Sequence[Registered]: ...
     def between(self, first: date, last: date) -> Sequence[Registered]: ...
     def registered(self, run: StreamId) -> Registered | None: ...
+    def before(self, run: StreamId) -> Registered | None:
+        """
+        Return the run of the same job, first round, that was planned for the business date before this one.
+        """
 
     def first_ogm(self, unit: Unit) -> int:
         """

@@ -153,6 +153,9 @@ class PostgresRunBook:
     def registered(self, run: StreamId) -> Registered | None:
         return next(iter(self._registered(sql.BY_ID, [run])), None)
 
+    def before(self, run: StreamId) -> Registered | None:
+        return next(iter(self._registered(sql.BEFORE, {"run": run})), None)
+
     def totals(self, run: StreamId) -> Totals:
         with self._database.session(READER) as connection, connection.cursor(row_factory=class_row(Totals)) as cursor:
             found = cursor.execute(sql.TOTALS, [run]).fetchone()
@@ -171,13 +174,19 @@ class PostgresRunBook:
             after = page[-1].stream
 
     def items(self, run: StreamId, *, after: int, limit: int, stream: StreamId | None = None) -> Sequence[Item]:
-        with self._database.session(READER) as connection, connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+        with (
+            self._database.session(READER) as connection,
+            connection.cursor(binary=True, row_factory=tuple_row) as cursor,
+        ):
             if stream is None:
                 return _items(cursor.execute(sql.ITEMS, [run, after, limit]))
             return _items(cursor.execute(sql.ITEMS_OF, [run, stream]))
 
     def largest(self, run: StreamId, *, limit: int) -> Sequence[Item]:
-        with self._database.session(READER) as connection, connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+        with (
+            self._database.session(READER) as connection,
+            connection.cursor(binary=True, row_factory=tuple_row) as cursor,
+        ):
             return _items(cursor.execute(sql.LARGEST, [run, limit]))
 
     def passed_over(
@@ -232,7 +241,7 @@ class PostgresRunBook:
             events, cents = _one(connection.execute(sql.WRITTEN, parameters))
         return int(events), int(cents)
 
-    def _registered(self, statement: Any, parameters: Sequence[Any]) -> Sequence[Registered]:
+    def _registered(self, statement: Any, parameters: Sequence[Any] | Mapping[str, Any]) -> Sequence[Registered]:
         with self._database.session(READER) as connection:
             return [_register_row(row) for row in connection.execute(statement, parameters)]
 

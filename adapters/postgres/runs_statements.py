@@ -60,6 +60,11 @@ LAST_OF_JOB: Final[LiteralString] = f"SELECT {_COLUMNS} FROM runs WHERE job = %s
 OF_DATE: Final[LiteralString] = f"SELECT {_COLUMNS} FROM runs WHERE job = %s AND business_date = %s ORDER BY round"
 BETWEEN: Final[LiteralString] = f"SELECT {_COLUMNS} FROM runs WHERE business_date BETWEEN %s AND %s ORDER BY number"
 BY_ID: Final[LiteralString] = f"SELECT {_COLUMNS} FROM runs WHERE run = %s"
+BEFORE: Final[LiteralString] = f"""
+    SELECT {_COLUMNS} FROM runs
+    WHERE job = (SELECT job FROM runs WHERE run = %(run)s)
+      AND business_date < (SELECT business_date FROM runs WHERE run = %(run)s)
+    ORDER BY business_date DESC, round LIMIT 1"""
 TOTALS: Final[LiteralString] = """
     SELECT count(*)::int AS chunks, count(done_at)::int AS chunks_done, coalesce(sum(done), 0)::int AS done,
            coalesce(sum(refused), 0)::int AS refused, coalesce(sum(parked), 0)::int AS parked,

@@ -1,0 +1,132 @@
+"""
+The file that goes to the Agency, made from a run that was executed: the same run always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+from adapters.postgres.store import PostgresStore
+from application.jobs import report_id_of
+from application.runs import Runs
+from application.runs_digest import events_of
+from application.runs_ports import Item, Registered, Totals
+from domain.errors import Refused
+from domain.events import Event
+from domain.ids import StreamId, owner_of
+from domain.member.happened import MemberRegistered
+from domain.money import Cents
+from domain.run import Control
+from domain.zorgkas_affiliation.happened import ReportCorrected, ReportedToAgency
+from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation, Letter
+from formats.agency_report import ReportHead, ReportKind, ReportLine, ReportTotals, read_report, write_report
+
+
+class NothingToReport(Refused):
+    """
+    This run has no file for the Agency: it is not a report or a correction, or it was not executed to its end.
+    """
+
+
+class ReportFile(NamedTuple):
+    """
+    Where the file stands, and what its last record says.
+    """
+
+    path: Path
+    totals: ReportTotals
+
+
+def write_agency_file(runs: Runs, store: PostgresStore, run: StreamId, *, folder: Path, fund: str) -> ReportFile:
+    """
+    Write the file of a report or correction run and read it back. Raises NothingToReport, `formats` LineRefused.
+    """
+    registered = runs.registered(run)
+    if registered.key.job not in {"agency_report", "agency_correction"} or runs.state(run).executed is None:
+        raise NothingToReport(run=run)
+    kind: ReportKind = "report" if registered.key.job == "agency_report" else "correction"
+    made_on = registered.key.business_date
+    head = ReportHead(
+        kind=kind,
+        report_id=report_id_of(run),
+        fund=fund,
+        letter_year=made_on.year,
+        made_on=made_on,
+    )
+    path = folder / f"agency-{kind}-{made_on}-{registered.key.round}.csv"
+    _write_whole(path, write_report(head, _lines(runs, store, registered)))
+    return ReportFile(path, read_report(path.read_bytes()).totals)
+
+
+def controls_of_file(file: ReportFile, run: Registered, totals: Totals) -> Sequence[Control]:
+    """
+    Return the control totals between a run and its file.
+    """
+    controls = [Control(name="items: run = file for the Agency", expected=totals.done, actual=file.totals.count)]
+    if run.key.job == "agency_report":
+        controls.append(
+            Control(
+                name="cents: run = file for the Agency", expected=totals.amount_cents, actual=file.totals.amount_cents
+            )
+        )
+    return controls
+
+
+def _lines(runs: Runs, store: PostgresStore, run: Registered) -> Iterator[ReportLine]:
+    for page in runs.book.all_items(run.run):
+        first, last = page[0].ordinal, page[-1].ordinal
+        not_done = {row.ordinal for row in runs.book.outcomes(run.run, after=first - 1, limit=last - first + 1)}
+        done = [item for item in page if item.ordinal not in not_done]
+        numbers = _national_numbers(store, done)
+        states = store.load(AFFILIATION, [item.stream for item in done])
+        for item in done:
+            state: Affiliation = states[item.stream].state
+            letters = {letter.letter_id: letter for letter in state.letters}
+            for event in events_of(AFFILIATION, item):
+                yield _line(event, letters, numbers.get(StreamId(owner_of(item.stream)), ""))
+
+
+def _line(event: Event, letters: Mapping[UUID, Letter], national_number: str) -> ReportLine:
+    match event:
+        case ReportedToAgency(letter_id=letter_id, years=shares):
+            years = tuple((share.year, share.amount_cents) for share in shares)
+        case ReportCorrected(letter_id=letter_id):
+            years = tuple[tuple[int, Cents], ...]()
+        case _:
+            raise TypeError(f"{type(event).__name__} has no line in a report")
+    letter = letters[letter_id]
+    return ReportLine(
+        national_number=national_number,
+        letter_id=letter_id,
+        posted_on=letter.posted_on or date.max,  # never posted: the format refuses it
+        barcode=letter.barcode,
+        years=years,
+    )
+
+
+def _national_numbers(store: PostgresStore, items: Sequence[Item]) -> dict[StreamId, str]:
+    members = [StreamId(owner_of(item.stream)) for item in items]
+    return {
+        envelope.stream: envelope.event.national_number
+        for envelope in store.feed.of_streams(members)
+        if isinstance(envelope.event, MemberRegistered)
+    }
+
+
+def _write_whole(path: Path, records: Iterable[bytes]) -> None:
+    """
+    The file is there whole or not at all, also when the machine stops.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(".half")
+    with half.open("wb") as out:
+        for record in records:
+            out.write(record)
+        out.flush()
+        os.fsync(out.fileno())
+    half.replace(path)
