@@ -29,6 +29,8 @@ _ADDRESS_LINES_MAX: Final = 5
 #: bpost refuses the announcement of a registered letter with a longer field; in the window a line may also wrap.
 _ADDRESS_FIELD_MAX: Final[dict[Channel, int]] = {"registered": 50, "post": 70, "email": 70}
 _BARCODE = re.compile(r"010[0-9]{27}", re.ASCII)
+#: The longest word that the window still holds in the smallest type.
+_ADDRESS_WORD_MAX: Final = 40
 #: A spreadsheet would take a field that starts so for a formula; the printer may open the manifest in one.
 _FORMULA_STARTS: Final = "=+-@"
 
@@ -155,6 +157,8 @@ def _problems_of_address(facts: LetterFacts) -> Iterator[str]:
     for field in (facts.addressee.name, *lines):
         if len(_nfc(field)) > longest:
             yield f"A line of the address is longer than {longest} characters; abbreviate it."
+        if any(len(word) > _ADDRESS_WORD_MAX for word in re.split("[ -]", _nfc(field))):
+            yield f"A word of the address is longer than {_ADDRESS_WORD_MAX} characters; split it."
         if field.startswith(tuple(_FORMULA_STARTS)):
             yield "A line of the address starts with =, +, - or @; correct it."
 

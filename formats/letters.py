@@ -8,6 +8,7 @@ many at a time: faster, and one file with its letter type once (docs/decisions/0
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -146,12 +147,16 @@ def _typeset(letters: list[LetterFacts], *, house: House, tagged: bool) -> tuple
     """
     moment = datetime.combine(max(facts.written_on for facts in letters), time(12), tzinfo=UTC)
     compiler = _compiler(_inputs(letters, house=house))
-    pdf, warnings = compiler.compile_with_warnings(
-        format="pdf", pdf_standards=["a-2b", "ua-1"] if tagged else ["a-2b"], timestamp=moment, pdf_tags=tagged
-    )
+    standards: list[Any] = ["a-2b", "ua-1"] if tagged else ["a-2b"]
+    try:
+        pdf, warnings = compiler.compile_with_warnings(
+            format="pdf", pdf_standards=standards, timestamp=moment, pdf_tags=tagged
+        )
+    except typst.TypstError:
+        raise NotTypeset("the templates do not compile") from None  # its message may repeat what a member is called
     if warnings or not isinstance(pdf, bytes):
         # Such as an unknown letter type, for which typst would silently take another one.
-        raise NotTypeset("; ".join(warning.message for warning in warnings))
+        raise NotTypeset("the templates compile with warnings")
     return pdf, json.loads(compiler.query("<page>", field="value"))
 
 
@@ -194,6 +199,7 @@ def _as_printed(facts: LetterFacts) -> dict[str, Any]:
         "mandatory": facts.mandatory,
         "name": facts.addressee.name,
         "lines": facts.addressee.lines,
+        "longest_word": max(re.split("[ -]", " ".join((facts.addressee.name, *facts.addressee.lines))), key=len),
         "reference": facts.reference,
         "written_on": wording.day(facts.written_on),
         "years": [_year_as_printed(year) for year in facts.years],

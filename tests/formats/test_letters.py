@@ -86,6 +86,22 @@ def test_the_last_day_is_named_only_when_it_lies_after_the_day_to_pay_by():
     assert "Komt je geld toch iets later aan" not in text_of(REGISTERED_LONG)
 
 
+@pytest.mark.parametrize("line", [f"{'W' * 40} {'W' * 29}", "Wijk " * 14, "Burgemeester Vanderveldelaan 12"])
+def test_the_longest_address_stays_in_the_window(line):
+    heights: dict[str, list[float]] = {"address": [], "subject": []}
+
+    def visit(text, matrix, *_):
+        if text.strip():
+            kind = "subject" if "Je zorgpremie" in text else "address" if text.strip() in line + line else "other"
+            heights.setdefault(kind, []).append(matrix[5])
+
+    facts = addressed_to(INVITATION, line.strip()[:70], *[line.strip()[:70]] * 5)
+    PdfReader(io.BytesIO(letters.render_letter(facts))).pages[0].extract_text(visitor_text=visit)
+    assert len(heights["address"]) >= 6
+    assert max(heights["address"]) < 842 - 49 / 25.4 * 72
+    assert min(heights["address"]) > heights["subject"][0] + 14
+
+
 def test_amounts_and_dates_come_from_the_facts_alone():
     other = changed(
         with_years(REGISTERED, year(2031, 11100), year(2032, 12200)),
@@ -152,7 +168,7 @@ def test_letters_and_accents_apart_are_printed_as_one_and_give_the_same_bytes():
         "Jan\u202ePiet", "Jan\u2066Piet", "\ufeffJan", "Ja\u200bn", "Ja\u00adn",  # directions, marks without width
         "Jan 😀", "Jan \U0001f469\u200d\U0001f4bb", "محمد", "דוד", "王芳", "Jan \ue000", "Jan \ud800",  # not in our letter type
         "", "   ", "=1+1", "+32", "-Jan", "@jan",  # nothing, and what a spreadsheet would compute
-        "x" * 71,
+        "x" * 41, "xxx " * 18,
     ],
 )  # fmt: skip
 def test_a_name_that_cannot_be_printed_is_refused_without_being_repeated(name):
@@ -164,7 +180,7 @@ def test_a_name_that_cannot_be_printed_is_refused_without_being_repeated(name):
 
 def test_every_character_that_passes_can_be_printed():
     characters = sorted(printable_characters() - {" ", "\u00a0"})
-    lines = ["a" + "".join(characters[start : start + 40]) for start in range(0, len(characters), 40)]
+    lines = ["a" + "".join(characters[start : start + 30]) for start in range(0, len(characters), 30)]
     for start in range(0, len(lines), 5):
         letters.render_letter(addressed_to(INVITATION, "Jan", *lines[start : start + 5]))
 
@@ -205,7 +221,7 @@ def test_facts_that_contradict_each_other_are_refused_by_name(facts, word):
 
 
 def test_a_registered_letter_may_have_fields_of_fifty_characters_and_the_day_itself_may_be_the_last():
-    letters.render_letter(addressed_to(REGISTERED, "J" * 50))
+    letters.render_letter(addressed_to(REGISTERED, "Jan " * 12 + "Ja"))
     letters.render_letter(changed(INVITATION, written_on=INVITATION.pay_by))
 
 
