@@ -267,7 +267,7 @@ class MemoryUnit:
             self._ciphers.fetch_or_make([owner])
             box = self._ciphers.seal(owner, place_of(stream, version, of.name), stored.personal_of(event, of))
         state = stored.state_of(event, of, box)
-        stored.check(event, of, state)
+        stored.check([event], [of.name], [state])
         return MemoryRow(stream, version, of.name, state)
 
     def mark_unique(self, kind: str, values: Sequence[tuple[str, StreamId]]) -> None:

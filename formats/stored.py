@@ -150,26 +150,24 @@ class StoredEvents:
     def _encoded(self, value: Any, of: EventType) -> bytes:
         try:
             state = self._encode(value)
-        except (UnicodeEncodeError, TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError):  # half a character is a ValueError too
             raise UnstorableEvent(type=of.name) from None
         if len(state) > EVENT_BYTES_MAX:
             raise EventTooLarge(type=of.name, bytes=len(state))
         return state
 
-    def check(self, event: Event, of: EventType, state: bytes) -> None:
+    def check(self, events: Sequence[Event], types: Sequence[str], states: Sequence[bytes]) -> None:
         """
-        Raise UnstorableEvent unless what stands in the row reads back as the event.
+        Raise UnstorableEvent unless what is to stand in the rows reads back as the events.
         """
-        try:
-            stored = self._decoders[of.name](state)
-        except msgspec.MsgspecError:
-            raise UnstorableEvent(type=of.name) from None
-        if not of.sealed:
-            same = stored == event
-        else:
-            same = all(getattr(stored, name) == getattr(event, name) for name in of.clear)
-        if not same:
-            raise UnstorableEvent(type=of.name)
+        decoders, by_name = self._decoders, self.by_name
+        for event, name, state in zip(events, types, states, strict=True):
+            try:
+                stored = decoders[name](state)
+            except msgspec.MsgspecError:
+                raise UnstorableEvent(type=name) from None
+            if stored != event and not _same_where_clear(stored, event, by_name[name]):
+                raise UnstorableEvent(type=name)
 
     # --- from rows ---------------------------------------------------------------------------------------------------
 
@@ -264,6 +262,10 @@ class StoredEvents:
         except msgspec.MsgspecError:
             raise MisshapenEvent(context=context) from None
         return events
+
+
+def _same_where_clear(stored: object, event: Event, of: EventType) -> bool:
+    return bool(of.sealed) and all(getattr(stored, name) == getattr(event, name) for name in of.clear)
 
 
 class _Tagged(msgspec.Struct):

@@ -53,7 +53,7 @@ class EventMapper(Mapper[UUID]):
             ciphers.fetch_or_make([owner])
             box = ciphers.seal(owner, place_of(stream, version, of.name), self._stored.personal_of(event, of))
         state = self._stored.state_of(event, of, box)
-        self._stored.check(event, of, state)
+        self._stored.check([event], [of.name], [state])
         return StoredEvent(originator_id=stream, originator_version=version, topic=of.name, state=state)
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:

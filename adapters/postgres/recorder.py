@@ -9,7 +9,7 @@ positions then rise in the order of commits, and a reader that follows them neve
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 from uuid import UUID
 
@@ -29,7 +29,6 @@ APPEND_LOCK: Final = 7_340_021_102
 LOCK_SECONDS: Final = 10
 #: From this many events on, COPY is faster than one INSERT.
 COPY_FROM: Final = 64
-#: The server works on one slice while we pack the next.
 _SLICE: Final = 500
 
 _LOCK_SQL: Final = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SELECT pg_advisory_xact_lock({APPEND_LOCK})"
@@ -43,7 +42,7 @@ _LAST_SQL: Final = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM e
 
 _COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
 _COPY_TRAILER: Final = struct.pack("!h", -1)
-_KEY: Final = struct.Struct("!hi16siqi")
+_KEY: Final = struct.Struct("!hi16siq")
 _LENGTH: Final = struct.Struct("!i")
 
 
@@ -61,13 +60,14 @@ class PositionsBroken(Unreadable):
 
 class EventRows(NamedTuple):
     """
-    Rows to append, column by column, in the order of their positions.
+    Rows to append, column by column, in the order of their positions. `states` gives a slice of the last column when it
+    is needed; what it refuses by raising ends the transaction.
     """
 
     streams: list[UUID]
     versions: list[int]
     types: list[str]
-    states: list[bytes]
+    states: Callable[[slice], Sequence[bytes]]
 
 
 def take_append_lock(cursor: Rows) -> None:
@@ -82,15 +82,19 @@ def take_append_lock(cursor: Rows) -> None:
 
 def append_rows(cursor: Rows, rows: EventRows) -> range:
     """
-    Add the rows under the append lock and return their positions, which follow each other without a hole.
+    Take the append lock, add the rows, and return their positions, which follow each other without a hole.
 
-    A version that exists raises psycopg's UniqueViolation, and the transaction is over.
+    Few are encoded before anyone waits for us. Of many, the server writes one slice while we encode the next, so the
+    lock is held no longer for it. A version that exists raises psycopg's UniqueViolation, and the transaction is over.
     """
-    count = len(rows.states)
+    count = len(rows.streams)
     if count < COPY_FROM:
-        cursor.execute(_INSERT_SQL, rows)
+        states = list(rows.states(slice(0, count)))
+        take_append_lock(cursor)
+        cursor.execute(_INSERT_SQL, (rows.streams, rows.versions, rows.types, states))
         first, last = (found := cursor.fetchall())[0][0], found[-1][0]
     else:
+        take_append_lock(cursor)
         before = _last_position(cursor)
         with cursor.copy(_COPY_SQL) as copy:
             for piece in packed(rows):
@@ -112,22 +116,19 @@ def packed(rows: EventRows) -> Iterator[bytes]:
     Give the rows as PostgreSQL's binary COPY format, a slice at a time.
     """
     key, length = _KEY.pack, _LENGTH.pack
-    types = {name: name.encode() for name in set(rows.types)}
+    names = {name: length(len(name.encode())) + name.encode() for name in set(rows.types)}
     yield _COPY_HEADER
-    for start in range(0, len(rows.states), _SLICE):
+    for start in range(0, len(rows.streams), _SLICE):
         part = slice(start, start + _SLICE)
-        yield b"".join(
-            [
-                key(4, 16, stream.bytes, 8, version, len(name)) + name + length(len(state)) + state
-                for stream, version, name, state in zip(
-                    rows.streams[part],
-                    rows.versions[part],
-                    map(types.__getitem__, rows.types[part]),
-                    rows.states[part],
-                    strict=True,
-                )
-            ]
-        )
+        pieces: list[bytes] = []
+        before, raw = None, b""
+        for stream, version, name, state in zip(
+            rows.streams[part], rows.versions[part], rows.types[part], rows.states(part), strict=True
+        ):
+            if stream is not before:
+                before, raw = stream, stream.bytes
+            pieces += (key(4, 16, raw, 8, version), names[name], length(len(state)), state)
+        yield b"".join(pieces)
     yield _COPY_TRAILER
 
 
@@ -157,7 +158,7 @@ class Recorder(PostgresApplicationRecorder):
             [UUID(str(event.originator_id)) for event in stored_events],
             [event.originator_version for event in stored_events],
             [event.topic for event in stored_events],
-            [event.state for event in stored_events],
+            [event.state for event in stored_events].__getitem__,
         )
         with (
             self.datastore.get_connection() as connection,
@@ -165,7 +166,6 @@ class Recorder(PostgresApplicationRecorder):
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
             self._insert_events(cursor, stored_events, **kwargs)  # type: ignore[arg-type]
-            take_append_lock(cursor)
             positions = append_rows(cursor, rows)
             record_commit(cursor, commit, positions)
         return list(positions)

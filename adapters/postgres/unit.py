@@ -20,6 +20,7 @@ from adapters.sealing import Ciphers, MasterKey, NoMasterKey, place_of
 from application.ports import Answer, Change, Loaded, MarkTaken, WrittenMeanwhile
 from domain.catalogue import Aggregate
 from domain.envelope import Commit
+from domain.events import Event
 from domain.ids import StreamId, owner_of
 from formats.stored import EventType, StoredEvents
 
@@ -71,14 +72,15 @@ class PostgresUnit:
         return loaded
 
     def append(self, aggregate: Aggregate[Any, Any], changes: Sequence[Change[Any, Any]]) -> None:
-        rows, moved = self._rows(aggregate, changes)
-        if not rows.states:
+        changes = [change for change in changes if change.events]
+        if not changes:
             return
-        self.lock()
+        moved = self._moved(aggregate, changes)
         try:
-            positions = append_rows(self.cursor, rows)
+            positions = append_rows(self.cursor, self._rows(changes))
         except errors.UniqueViolation:
-            raise WrittenMeanwhile(streams=len(moved.streams)) from None
+            raise WrittenMeanwhile(streams=len(changes)) from None
+        self._locked = True
         self._refuse_gaps(changes)
         heads.move(self.cursor, aggregate, moved)
         self._versions.update(zip(map(StreamId, moved.streams), moved.versions, strict=True))
@@ -138,50 +140,61 @@ class PostgresUnit:
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
-    def _rows(
-        self, aggregate: Aggregate[Any, Any], changes: Sequence[Change[Any, Any]]
-    ) -> tuple[EventRows, heads.Moved]:
-        """
-        Encode everything before the lock is taken: what cannot be stored is refused here, and nobody waits for it.
-        """
-        self._fetch_keys(changes)
-        rows, moved = EventRows([], [], [], []), heads.Moved([], [], [])
-        kind, types, checked = int(aggregate.kind), self._stored.by_event, self._checked
-        state_of, check = self._stored.state_of, self._stored.check
-        for stream, version, events, state in changes:
+    def _moved(self, aggregate: Aggregate[Any, Any], changes: Sequence[Change[Any, Any]]) -> heads.Moved:
+        moved = heads.Moved([], [], [])
+        kind = int(aggregate.kind)
+        for stream, after_version, events, state in changes:
             if stream.int >> 16 & 0xFF != kind:
                 raise ValueError(f"{stream} is not a stream of {aggregate.context} kind {kind}")
-            for event in events:
-                version += 1  # noqa: PLW2901
-                of = types.get(type(event)) or self._stored.type_of(event)
-                box = self._box(stream, version, event, of) if of.sealed else None
-                encoded = state_of(event, of, box)
-                if checked:
-                    check(event, of, encoded)
-                rows.streams.append(stream)
-                rows.versions.append(version)
-                rows.types.append(of.name)
-                rows.states.append(encoded)
-            if events:
-                moved.streams.append(stream)
-                moved.versions.append(version)
-                moved.states.append(heads.encode_state(state))
-        return rows, moved
+            moved.streams.append(stream)
+            moved.versions.append(after_version + len(events))
+            moved.states.append(heads.encode_state(state))
+        return moved
 
-    def _fetch_keys(self, changes: Sequence[Change[Any, Any]]) -> None:
-        types = self._stored.by_event
-        owners = {
-            owner_of(change.stream)
-            for change in changes
-            for event in change.events
-            if (of := types.get(type(event))) is not None and of.sealed
-        }
-        if owners:
-            self._ciphers.fetch_or_make(sorted(owners))
+    def _rows(self, changes: Sequence[Change[Any, Any]]) -> EventRows:
+        events: list[Event] = []
+        streams: list[UUID] = []
+        versions: list[int] = []
+        for stream, after_version, added, _ in changes:
+            events += added
+            streams += [stream] * len(added)
+            versions += range(after_version + 1, after_version + 1 + len(added))
+        types = [self._stored.type_of(event) for event in events]
+        boxes = self._boxes(streams, versions, events, types)
+        names = [of.name for of in types]
+        state_of, check, checked = self._stored.state_of, self._stored.check, self._checked
 
-    def _box(self, stream: UUID, version: int, event: Any, of: EventType) -> bytes:
-        personal = self._stored.personal_of(event, of)
-        return self._ciphers.seal(owner_of(stream), place_of(stream, version, of.name), personal)
+        def states(part: slice) -> Sequence[bytes]:
+            some, of_some, places = events[part], types[part], range(part.start, part.stop)
+            if boxes:
+                found = [state_of(e, of, boxes.get(p)) for e, of, p in zip(some, of_some, places, strict=False)]
+            else:
+                found = list(map(state_of, some, of_some))
+            if checked:
+                check(some, names[part], found)
+            return found
+
+        return EventRows(streams, versions, names, states)
+
+    def _boxes(
+        self, streams: Sequence[UUID], versions: Sequence[int], events: Sequence[Event], types: Sequence[EventType]
+    ) -> dict[int, bytes]:
+        """
+        Seal the personal fields, with the keys of all owners fetched at once; by place in the batch.
+        """
+        sealed = [place for place, of in enumerate(types) if of.sealed]
+        if not sealed:
+            return {}
+        owners = {place: owner_of(streams[place]) for place in sealed}
+        self._ciphers.fetch_or_make(sorted(set(owners.values())))
+        boxes = {}
+        for place in sealed:
+            of = types[place]
+            personal = self._stored.personal_of(events[place], of)
+            boxes[place] = self._ciphers.seal(
+                owners[place], place_of(streams[place], versions[place], of.name), personal
+            )
+        return boxes
 
     def _refuse_gaps(self, changes: Sequence[Change[Any, Any]]) -> None:
         """
