@@ -34,7 +34,7 @@ class Known(NamedTuple):
     """
 
     by_ogm: Mapping[str, StreamId]
-    by_account: Mapping[str, Sequence[StreamId]]
+    by_account: dict[str, list[StreamId]]
 
     def payers(self, movement: Movement) -> Sequence[StreamId]:
         return self.by_account.get(movement.counterparty_iban, ()) if movement.counterparty_iban else ()

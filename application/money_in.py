@@ -169,10 +169,10 @@ class MoneyIn(NamedTuple):
         taken = any(isinstance(event, bank_account.StatementTaken) for event in events)
         if not taken:
             return _not_taken(statement, events)
-        totals = Totals()
+        totals, seen = Totals(), dict[str, list[StreamId]]()
         for start in range(0, len(statement.movements), CHUNK_MOVEMENTS):
             chunk = statement.movements[start : start + CHUNK_MOVEMENTS]
-            _Chunk(self, unit, statement, totals, sender).take(chunk)
+            _Chunk(self, unit, statement, totals=totals, seen=seen, sender=sender).take(chunk)
             progress(len(chunk))
         if totals.net_cents != sum(movement.amount_cents for movement in statement.movements):
             raise CentsLost
@@ -191,10 +191,20 @@ class _Chunk:
     Some movements of one statement: looked up together, decided one by one, appended together.
     """
 
-    def __init__(self, money: MoneyIn, unit: Unit, statement: Statement, totals: Totals, sender: Sender) -> None:
+    def __init__(
+        self,
+        money: MoneyIn,
+        unit: Unit,
+        statement: Statement,
+        *,
+        totals: Totals,
+        seen: dict[str, list[StreamId]],
+        sender: Sender,
+    ) -> None:
         self._money = money
         self._statement = statement
         self._totals = totals
+        self._seen = seen  # accounts that paid with an OGM earlier in this statement, and whose it was
         self._today = sender.business_date
         self._work = Work(unit)
 
@@ -211,12 +221,13 @@ class _Chunk:
         ogms = {ogm for movement in movements if (ogm := ogm_of(movement))}
         ibans = {movement.counterparty_iban for movement in movements if movement.counterparty_iban}
         members = self._money.lookups.members_by_account(sorted(ibans))
-        return Known(
-            by_ogm=self._money.lookups.affiliations_by_ogm(sorted(ogms)),
-            by_account={
-                iban: [belonging_to(each, Kind.ZORGKAS_AFFILIATION) for each in of] for iban, of in members.items()
-            },
-        )
+        by_account = {
+            iban: [belonging_to(each, Kind.ZORGKAS_AFFILIATION) for each in of] for iban, of in members.items()
+        }
+        for iban in ibans & self._seen.keys():
+            known = by_account.setdefault(iban, [])
+            known += [each for each in self._seen[iban] if each not in known]
+        return Known(by_ogm=self._money.lookups.affiliations_by_ogm(sorted(ogms)), by_account=by_account)
 
     def _state(self, stream: StreamId) -> Affiliation:
         return self._work.state(AFFILIATION, stream)
@@ -227,11 +238,11 @@ class _Chunk:
             return
         found = match_money_in(movement, known, self._state)
         if isinstance(found, Match):
-            self._receive(movement, found)
+            self._receive(movement, found, known)
         else:
             self._hold(movement, found)
 
-    def _receive(self, movement: Movement, found: Match) -> None:
+    def _receive(self, movement: Movement, found: Match, known: Known) -> None:
         events = zorgkas.receive_payment(
             self._state(found.affiliation),
             movement=self._id_of(movement),
@@ -244,8 +255,15 @@ class _Chunk:
             law=self._money.law,
         )
         self._work.record(AFFILIATION, found.affiliation, events)
+        if found.matched_by == "ogm" and movement.counterparty_iban:
+            self._remember_payer(movement.counterparty_iban, found.affiliation, known)
         self._totals.allocated += 1
         self._totals.allocated_cents += movement.amount_cents
+
+    def _remember_payer(self, iban: str, affiliation: StreamId, known: Known) -> None:
+        for payers in (self._seen.setdefault(iban, []), known.by_account.setdefault(iban, [])):
+            if affiliation not in payers:
+                payers.append(affiliation)
 
     def _take_back(self, movement: Movement, known: Known) -> None:
         fits = match_reversal(movement, known, self._state) if movement.reversal is not None else None
