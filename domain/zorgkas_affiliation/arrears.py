@@ -123,28 +123,17 @@ def remind(
     last_day, by = rules.reminder_by(year=year, law=law)
     if as_of > last_day:
         raise ReminderTooLate(year=year, reminder_by=last_day)
-    if member.died_on is not None and member.died_on <= as_of:
-        return PassedOver(reason="died", basis=Basis(rules=("ZP-17",)))
     owed = state.owed(year)
-    if owed is None:
-        return _passed("not_charged", by)
-    open_cents = state.open_cents(owed)
-    if open_cents <= 0:
-        return _passed("paid", by)
-    if as_of <= owed.due_on:
-        return _passed("not_due_yet", by)
-    if owed.reminded:
-        return _passed("already_reminded", by)
-    if any(letter.posted_on and year in letter.years for letter in state.letters):
-        return _passed("asked_by_registered_letter", by)
-    if state.is_claimed_by_agency(year):
-        return _passed("claimed_by_agency", by)
+    why_not = _why_not_reminded(state, owed, member=member, as_of=as_of)
+    if owed is None or why_not:
+        return _passed(why_not, by)
     account = law["zorgpremie/account"].on(as_of)
+    open_cents = state.open_cents(owed)
     reminder = ReminderIssued(
         year=year,
         letter_id=letter_id,
         amount_cents=open_cents,
-        ogm=str(ogm),
+        ogm=ogm,
         account=text(account),
         issued_on=as_of,
         basis=Basis(rules=("ZB-12",), values=(by, account)),
@@ -211,6 +200,22 @@ def post_letter(
     )
     _doubt_posting(story, letter_id, withdrawn=letter.withdrawn, as_of=as_of, law=law)
     return story.events
+
+
+def _why_not_reminded(state: Affiliation, owed: YearOwed | None, *, member: MemberFacts, as_of: date) -> str:
+    if member.died_on is not None and member.died_on <= as_of:
+        return "died"
+    if owed is None:
+        return "not_charged"
+    if state.open_cents(owed) <= 0:
+        return "paid"
+    if as_of <= owed.due_on:
+        return "not_due_yet"
+    if owed.reminded:
+        return "already_reminded"
+    if any(letter.posted_on and owed.year in letter.years for letter in state.letters):
+        return "asked_by_registered_letter"
+    return "claimed_by_agency" if state.is_claimed_by_agency(owed.year) else ""
 
 
 def _doubt_posting(story: Story, letter_id: UUID, *, withdrawn: bool, as_of: date, law: Parameters) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.decisions import PassedOver, Selected
 from domain.errors import Refused
-from domain.events import Basis
+from domain.events import Basis, Used
 from domain.facts import MemberFacts
 from domain.money import ZERO, Cents
 from domain.parameters import Parameters
@@ -70,9 +70,9 @@ def invite(
 
     Rules: ZK-1, ZK-9, ZK-10, ZK-12, ZP-1 to ZP-5, ZP-18. Law: order of 30 November 2018, art. 68 and 69.
     """
-    last_day, _ = due_on(year=year, law=law)
-    if as_of.year != year or as_of > last_day:
-        raise InvitationOutOfSeason(year=year, as_of=as_of, due_on=last_day)
+    due = due_on(year=year, law=law)
+    if as_of.year != year or as_of > due[0]:
+        raise InvitationOutOfSeason(year=year, as_of=as_of, due_on=due[0])
     scope = scope_in(year=year, member=member, as_of=as_of, law=law)
     if isinstance(scope, OutOfScope):
         return PassedOver(reason=scope.reason, basis=scope.basis)
@@ -81,7 +81,7 @@ def invite(
     if scope.kind == "voluntary" and state.kind != "voluntary":
         return PassedOver(reason="not_asked", basis=Basis(rules=("ZK-2", "ZK-12")))
     story = Story(state)
-    _affiliate_and_charge(story, scope, member=member, year=year, as_of=as_of, law=law)
+    _affiliate_and_charge(story, scope, member=member, year=year, as_of=as_of, due=due, law=law)
     asked_cents = _ask(story, year=year, as_of=as_of, law=law, ogm=ogm, letter_id=letter_id)
     return Selected(events=tuple(story.events), amount_cents=asked_cents)
 
@@ -111,7 +111,10 @@ def ask_to_join(
     if state.owed(year) is not None:
         return []
     story = Story(state)
-    _affiliate_and_charge(story, scope, member=member, year=year, as_of=as_of, law=law)
+    last_day, used = due_on(year=year, law=law)
+    # After 30 April the year can still be paid while it lasts: open question 9.
+    due = (last_day if as_of <= last_day else date(year, 12, 31), used)
+    _affiliate_and_charge(story, scope, member=member, year=year, as_of=as_of, due=due, law=law)
     _ask(story, year=year, as_of=as_of, law=law, ogm=ogm, letter_id=letter_id)
     return story.events
 
@@ -155,12 +158,18 @@ def _change_amount(story: Story, owed: YearOwed, *, member: MemberFacts, law: Pa
 
 
 def _affiliate_and_charge(
-    story: Story, scope: InScope, *, member: MemberFacts, year: int, as_of: date, law: Parameters
+    story: Story,
+    scope: InScope,
+    *,
+    member: MemberFacts,
+    year: int,
+    as_of: date,
+    due: tuple[date, Used],
+    law: Parameters,
 ) -> None:
     if story.state.kind != scope.kind:
         story.happens(AffiliationOpened(kind=scope.kind, from_year=year, basis=scope.basis))
     premium = zorgpremie_of(year=year, member=member, law=law)
-    last_day, due = due_on(year=year, law=law)
     window = (
         None if member.birth_year is None else first_premiums_until(year=year, birth_year=member.birth_year, law=law)
     )
@@ -169,11 +178,11 @@ def _affiliate_and_charge(
             year=year,
             amount_cents=premium.amount_cents,
             reduced=premium.reduced,
-            due_on=last_day if as_of <= last_day else date(year, 12, 31),
+            due_on=due[0],
             window_until=window,
             basis=Basis(
                 rules=("ZP-1", "ZP-2", "ZP-3", "ZP-5", "ZP-18") + (("ZK-11",) if window else ()),
-                values=(premium.used, due),
+                values=(premium.used, due[1]),
             ),
         )
     )

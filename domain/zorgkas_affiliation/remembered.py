@@ -6,7 +6,6 @@ Money stands as pieces, each with its value date, because the law asks what was 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -153,11 +152,15 @@ class Affiliation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """
         return any(year in fine.years and fine.stands for fine in self.fines)
 
-    def open_years(self) -> Iterator[OpenYear]:
-        for owed in self.years:
-            open_cents = self.open_cents(owed)
-            if open_cents > 0:
-                yield OpenYear(owed.year, open_cents, self.fine_possible(owed))
+    def open_years(self) -> list[OpenYear]:
+        paid: dict[int, int] = {}
+        for piece in self.pieces:
+            paid[piece.year] = paid.get(piece.year, 0) + piece.amount_cents
+        return [
+            OpenYear(owed.year, Cents(owed.amount_cents - paid.get(owed.year, 0)), self.fine_possible(owed))
+            for owed in self.years
+            if owed.amount_cents > paid.get(owed.year, 0)
+        ]
 
     def fine_possible(self, owed: YearOwed) -> bool:
         return owed.mandatory and not self.was_fined_for(owed.year)
@@ -170,8 +173,29 @@ def _with_year(state: Affiliation, year: int, **changes: Any) -> Affiliation:
     return replace(state, years=tuple(replace(owed, **changes) if owed.year == year else owed for owed in state.years))
 
 
-def _with_letter(state: Affiliation, letter_id: UUID, **changes: Any) -> Affiliation:
-    letters = (replace(letter, **changes) if letter.letter_id == letter_id else letter for letter in state.letters)
+def _letter_changed(
+    state: Affiliation,
+    event: RegisteredLetterPosted
+    | RegisteredLetterWithdrawn
+    | PostedLetterContradicted
+    | ReportedToAgency
+    | ReportCorrected,
+) -> Affiliation:
+    changes: dict[str, Any]
+    match event:
+        case RegisteredLetterPosted():
+            changes = {"posted_on": event.posted_on, "barcode": event.barcode}
+        case RegisteredLetterWithdrawn():
+            changes = {"withdrawn": True}
+        case PostedLetterContradicted():
+            changes = {"contradicted": True}
+        case ReportedToAgency():
+            changes = {"report_id": event.report_id}
+        case ReportCorrected():
+            changes = {"corrected": True}
+    letters = (
+        replace(letter, **changes) if letter.letter_id == event.letter_id else letter for letter in state.letters
+    )
     return replace(state, letters=tuple(letters))
 
 
@@ -259,16 +283,14 @@ def evolve(state: Affiliation, event: HappenedToAffiliation) -> Affiliation:
             return _with_year(state, event.year, reminded=True)
         case RegisteredLetterIssued():
             return _letter_issued(state, event)
-        case RegisteredLetterPosted():
-            return _with_letter(state, event.letter_id, posted_on=event.posted_on, barcode=event.barcode)
-        case RegisteredLetterWithdrawn():
-            return _with_letter(state, event.letter_id, withdrawn=True)
-        case PostedLetterContradicted():
-            return _with_letter(state, event.letter_id, contradicted=True)
-        case ReportedToAgency():
-            return _with_letter(state, event.letter_id, report_id=event.report_id)
-        case ReportCorrected():
-            return _with_letter(state, event.letter_id, corrected=True)
+        case (
+            RegisteredLetterPosted()
+            | RegisteredLetterWithdrawn()
+            | PostedLetterContradicted()
+            | ReportedToAgency()
+            | ReportCorrected()
+        ):
+            return _letter_changed(state, event)
         case CreditAllocated():
             return _credit_allocated(state, event)
         case CreditRefunded():

@@ -14,8 +14,9 @@ import pytest
 from domain.dates import Period
 from domain.zorgkas_affiliation import consequences
 from domain.zorgkas_affiliation.remembered import Affiliation, YearOwed
-from tests.builders import AMOUNTS, Life, a_member
+from tests.builders import AMOUNTS, a_member
 from tests.decisions.model_of_one_life import ModelOfOneLife
+from tests.life import Life
 
 STEPS = 20_000
 _CENTS = {year: (full * 100, reduced * 100) for year, (full, reduced) in AMOUNTS.items()}

@@ -17,7 +17,8 @@ from domain.dates import Period
 from domain.errors import Refused
 from domain.zorgkas_affiliation import happened as h
 from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
-from tests.builders import Life, a_member
+from tests.builders import a_member
+from tests.life import Life
 
 #: The days on which the law changes its mind, of five years, in order.
 DAYS = [

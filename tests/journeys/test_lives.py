@@ -11,7 +11,8 @@ import pytest
 from domain.dates import Period
 from domain.zorgkas_affiliation import decided
 from domain.zorgkas_affiliation import happened as h
-from tests.builders import Life, a_member
+from tests.builders import a_member
+from tests.life import Life
 
 
 def test_paid_on_30_april_with_the_statement_on_4_may_is_not_missed_after_all() -> None:
