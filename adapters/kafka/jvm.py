@@ -11,6 +11,7 @@ start two to three times faster.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import hashlib
 import json
@@ -25,7 +26,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import psutil
 
@@ -150,7 +151,10 @@ def works_in(folder: Path, pid: int) -> bool:
 
 def _arguments(process: psutil.Process) -> list[str]:
     child = _children.get(process.pid)
-    if child is not None and child.poll() is not None:
+    if child is not None and child.poll() is None:
+        # Asked of ourselves: right after its start, the system may show a process without its command line.
+        return [str(argument) for argument in cast("list[str]", child.args)]
+    if child is not None:
         del _children[process.pid]
         return []
     try:
@@ -215,13 +219,21 @@ def wait_until(ready: Callable[[], bool], pids: Mapping[Path, int], *, name: str
     while not ready():
         gone = next((folder for folder, pid in pids.items() if not works_in(folder, pid)), None)
         if gone is not None:
-            raise PartDidNotStart(
-                f"{name} ended before it was ready; the end of its log says why.", log=str(gone / "log")
-            )
+            words = gone / "log"
+            raise PartDidNotStart(f"{name} ended before it was ready; the end of its log says why.", log=str(words))
         if time.monotonic() > deadline:
             logs = ", ".join(str(folder / "log") for folder in pids)
             raise PartDidNotStart(f"{name} was not ready within {within_s:.0f} seconds; see its log.", log=logs)
         time.sleep(0.02)
+
+
+@atexit.register
+def _let_go() -> None:
+    """
+    Say no word about the servers that go on when we end: they are meant to.
+    """
+    for child in _children.values():
+        child.returncode = child.poll() or 0
 
 
 # ---- ports ---------------------------------------------------------------------------------------------------------

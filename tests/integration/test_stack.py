@@ -189,6 +189,18 @@ def test_a_process_of_somebody_else_is_never_taken_for_ours(folder: Path) -> Non
         other.communicate()
 
 
+def test_a_process_that_the_system_shows_without_its_command_line_yet_counts_as_running(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    kafka = kafka_of(folder)
+    kafka.start()
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda _: [])
+    assert jvm.works_in(kafka.folder, kafka.pid() or 0)
+    kafka.stop()
+    assert kafka.pid() is None
+
+
 def test_a_port_that_somebody_took_meanwhile_is_replaced(folder: Path) -> None:
     (before,) = stack.up(folder, only_kafka(folder))
     stack.down(folder, only_kafka(folder))
