@@ -1,0 +1,261 @@
+"""
+Money in on the real store: whole or not at all, once, in order; safe matches by themselves, the rest to a person.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+import pytest
+
+from adapters.postgres.unit import PostgresUnit
+from application import commands as c
+from domain.bank_account import BalanceDoesNotFollow, StatementContradicts
+from domain.ids import Kind, belonging_to
+from domain.money import Cents
+from domain.payments import Movement, bank_movement_id
+from tests.world import OUR_ACCOUNT, World, paid
+
+INVITED = date(2025, 1, 20)
+
+
+@pytest.fixture
+def fund(database, tmp_path):
+    """
+    Three members who were invited to pay 64.00 for 2025.
+    """
+    world = World(database, tmp_path, started_on=date(2025, 1, 2))
+    world.members = sorted(world.register() for _ in range(3))
+    world.run("invitations", on=INVITED)
+    world.ogms = [ogm for _, _, ogm, _ in world.asked("invitation", 2025)]
+    return world
+
+
+def open_cents(world, member):
+    rows = world.rows(
+        "SELECT charged_cents - paid_cents FROM rm_premium_account.premium_year WHERE stream = %s",
+        belonging_to(member, Kind.ZORGKAS_AFFILIATION),
+    )
+    return sum(cents for (cents,) in rows)
+
+
+def held(world):
+    return world.rows("SELECT because, state, amount_cents FROM rm_bank.held_movement ORDER BY amount_cents")
+
+
+def assert_every_cent_has_a_place(world):
+    (banked,) = world.rows("SELECT coalesce(sum(credit_cents - debit_cents), 0) FROM rm_bank.statement")[0]
+    (received,) = world.rows("SELECT coalesce(sum(received_cents), 0) FROM rm_premium_account.affiliation")[0]
+    (waiting,) = world.rows("SELECT coalesce(sum(amount_cents - allocated_cents), 0) FROM rm_bank.held_movement")[0]
+    assert banked == received + waiting
+
+
+# --- Whole, once, in order -------------------------------------------------------------------------------------------
+
+
+def test_a_statement_is_taken_with_every_movement_and_says_what_became_of_them(fund):
+    report = fund.bank(date(2025, 3, 3), [paid(ogm, 6400, value_date=date(2025, 3, 3)) for ogm in fund.ogms])
+    assert (report.state, report.totals.allocated, report.totals.allocated_cents) == ("taken", 3, 19200)
+    assert [open_cents(fund, member) for member in fund.members] == [0, 0, 0]
+
+
+def test_the_same_file_again_under_any_name_or_line_end_changes_nothing(fund):
+    content = fund.coda(fund.statement(date(2025, 3, 3), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 3))]))
+    fund.take(content, on=date(2025, 3, 4))
+    events = fund.backoffice.store.feed.high_water()
+    for again in (content, content.replace(b"\n", b"\r\n"), content + b"\n"):
+        (report,) = fund.take(again, on=date(2025, 3, 5))
+        assert report.state == "already_taken"
+    assert fund.backoffice.store.feed.high_water() == events
+
+
+def test_the_same_statement_with_another_amount_is_refused(fund):
+    statement = fund.statement(date(2025, 3, 3), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 3))])
+    fund.take(fund.coda(statement), on=date(2025, 3, 4))
+    other = msgspec.structs.replace(
+        statement,
+        movements=[paid(fund.ogms[0], 6500, value_date=date(2025, 3, 3))],
+        closing_cents=Cents(statement.opening_cents + 6500),
+    )
+    with pytest.raises(StatementContradicts):
+        fund.take(fund.coda(other), on=date(2025, 3, 5))
+
+
+def test_a_statement_before_its_turn_waits_and_says_for_what_then_follows_by_itself(fund):
+    first = fund.statement(date(2025, 3, 3), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 3))])
+    second = fund.statement(date(2025, 3, 4), [paid(fund.ogms[1], 6400, value_date=date(2025, 3, 4))])
+    third = fund.statement(date(2025, 3, 5), [paid(fund.ogms[2], 6400, value_date=date(2025, 3, 5))])
+    fund.take(fund.coda(first), on=date(2025, 3, 4))
+    (waiting,) = fund.take(fund.coda(third), on=date(2025, 3, 6))
+    assert (waiting.state, waiting.waits_for) == ("waiting", "2025/2")
+    assert open_cents(fund, fund.members[2]) == 6400
+    reports = fund.take(fund.coda(second), on=date(2025, 3, 7))
+    assert [(report.number, report.state) for report in reports] == [(2, "taken"), (3, "taken")]
+    assert [open_cents(fund, member) for member in fund.members] == [0, 0, 0]
+    assert_every_cent_has_a_place(fund)
+
+
+def test_a_balance_that_does_not_follow_the_one_before_is_refused(fund):
+    fund.bank(date(2025, 3, 3), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 3))])
+    fund._chain["balance"] += 1
+    with pytest.raises(BalanceDoesNotFollow):
+        fund.bank(date(2025, 3, 4), [])
+
+
+def test_a_file_with_two_statements_is_taken_in_order_in_one_go(fund):
+    one = fund.statement(date(2025, 3, 3), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 3))])
+    two = fund.statement(date(2025, 3, 4), [paid(fund.ogms[1], 6400, value_date=date(2025, 3, 4))])
+    reports = fund.take(fund.coda(one, two), on=date(2025, 3, 5))
+    assert [report.state for report in reports] == ["taken", "taken"]
+
+
+def test_a_failure_in_the_last_movement_leaves_nothing_of_the_file(fund, monkeypatch):
+    before = fund.backoffice.store.feed.high_water()
+    append, calls = PostgresUnit.append, []
+
+    def fails_late(unit, aggregate, changes):
+        calls.append(aggregate.context)
+        if aggregate.context == "zorgkas":
+            raise OSError("the machine stops here")
+        append(unit, aggregate, changes)
+
+    monkeypatch.setattr(PostgresUnit, "append", fails_late)
+    with pytest.raises(OSError, match="stops here"):
+        fund.bank(date(2025, 3, 3), [paid(ogm, 6400, value_date=date(2025, 3, 3)) for ogm in fund.ogms])
+    monkeypatch.undo()
+    assert calls == ["bank_account", "zorgkas"] or calls[-1] == "zorgkas"
+    assert fund.backoffice.store.feed.high_water() == before
+    assert held(fund) == []
+
+
+# --- Whose money -----------------------------------------------------------------------------------------------------
+
+
+def test_money_without_an_ogm_goes_to_the_one_member_known_to_pay_from_that_account_and_owing_exactly_that(fund):
+    fund.give(
+        c.GiveBankAccount(command_id=fund.command_id(), member_id=str(fund.members[0]), iban="BE68 5390 0754 7034"),
+        on=INVITED,
+    )
+    report = fund.bank(date(2025, 3, 3), [paid("zorgpremie 2025", 6400, value_date=date(2025, 3, 3))])
+    assert report.totals.allocated == 1
+    assert open_cents(fund, fund.members[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("communication", "cents", "because"),
+    [
+        pytest.param("geen mededeling", 6400, "no_ogm", id="an account nobody knows"),
+        pytest.param("123456789012", 6400, "wrong_check_digits", id="check digits that are wrong"),
+        pytest.param("999999999948", 6400, "unknown_ogm", id="a communication that we never gave out"),
+    ],
+)
+def test_what_is_not_safe_goes_to_the_worklist_with_its_reason(fund, communication, cents, because):
+    report = fund.bank(date(2025, 3, 3), [paid(communication, cents, value_date=date(2025, 3, 3))])
+    assert report.totals.by_reason == {because: 1}
+    assert held(fund) == [(because, "open", cents)]
+    assert_every_cent_has_a_place(fund)
+
+
+def test_an_account_that_two_owing_members_share_is_for_a_person(fund):
+    for member in fund.members[:2]:
+        fund.give(
+            c.GiveBankAccount(command_id=fund.command_id(), member_id=str(member), iban="BE68539007547034"), on=INVITED
+        )
+    report = fund.bank(date(2025, 3, 3), [paid("", 6400, value_date=date(2025, 3, 3))])
+    assert report.totals.by_reason == {"several_candidates": 1}
+
+
+def test_another_amount_than_what_is_open_is_not_guessed(fund):
+    fund.give(
+        c.GiveBankAccount(command_id=fund.command_id(), member_id=str(fund.members[0]), iban="BE68539007547034"),
+        on=INVITED,
+    )
+    report = fund.bank(date(2025, 3, 3), [paid("", 6300, value_date=date(2025, 3, 3))])
+    assert report.totals.by_reason == {"no_ogm": 1}
+
+
+def test_paid_twice_by_the_same_account_is_credit_by_a_stranger_a_question(fund):
+    first = paid(fund.ogms[0], 6400, value_date=date(2025, 3, 3))
+    fund.bank(date(2025, 3, 3), [first, first])
+    stranger = paid(fund.ogms[0], 6400, value_date=date(2025, 3, 4), iban="BE43068999999501")
+    report = fund.bank(date(2025, 3, 4), [stranger])
+    assert report.totals.by_reason == {"nothing_open": 1}
+    (credit,) = fund.rows("SELECT sum(credit_cents) FROM rm_premium_account.affiliation")[0]
+    assert credit == 6400
+    assert_every_cent_has_a_place(fund)
+
+
+def test_a_reversal_opens_the_year_again(fund):
+    fund.bank(date(2025, 3, 3), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 3))])
+    back = Movement(
+        ordinal=1, amount_cents=Cents(-6400), value_date=date(2025, 3, 6), booked_on=date(2025, 3, 6),
+        communication=fund.ogms[0], communication_kind="structured", reversal="return", reversal_reason="AC04",
+    )  # fmt: skip
+    report = fund.bank(date(2025, 3, 6), [back])
+    assert (report.totals.reversed, report.totals.reversed_cents) == (1, -6400)
+    assert open_cents(fund, fund.members[0]) == 6400
+    assert_every_cent_has_a_place(fund)
+
+
+def test_money_that_leaves_without_being_a_reversal_is_for_a_person(fund):
+    costs = Movement(ordinal=1, amount_cents=Cents(-150), value_date=date(2025, 3, 6), booked_on=date(2025, 3, 6))
+    fund._chain["balance"] = 1000
+    report = fund.bank(date(2025, 3, 6), [costs])
+    assert report.totals.by_reason == {"money_out": 1}
+
+
+# --- The worklist ----------------------------------------------------------------------------------------------------
+
+
+def test_a_person_allocates_a_held_movement_in_parts_to_a_couple(fund):
+    fund.bank(date(2025, 4, 30), [paid("voor ons twee", 12800, value_date=date(2025, 4, 30))])
+    movement = bank_movement_id(account=OUR_ACCOUNT, year=2025, number=1, ordinal=1)
+    give = [
+        c.AllocateMovement(
+            command_id=fund.command_id(),
+            movement_id=movement,
+            member_id=str(member),
+            amount_cents=6400,
+            reason="couple",
+        )
+        for member in fund.members[:2]
+    ]
+    assert [answered.answer.outcome for answered in fund.give(*give, on=date(2025, 5, 6))] == ["accepted", "accepted"]
+    fund.backoffice.catch_up()
+    assert held(fund) == [("no_ogm", "allocated", 12800)]
+    assert [open_cents(fund, member) for member in fund.members] == [0, 0, 6400]
+    assert_every_cent_has_a_place(fund)
+    (again,) = fund.give(msgspec.structs.replace(give[0], command_id=fund.command_id()), on=date(2025, 5, 7))
+    assert again.answer.detail["code"] == "NothingOpen"
+
+
+def test_a_movement_explained_or_returned_leaves_the_worklist(fund):
+    fund.bank(
+        date(2025, 3, 3), [paid("huur", 100, value_date=date(2025, 3, 3)), paid("?", 200, value_date=date(2025, 3, 3))]
+    )
+    one, two = (bank_movement_id(account=OUR_ACCOUNT, year=2025, number=1, ordinal=n) for n in (1, 2))
+    fund.give(
+        c.ExplainMovement(command_id=fund.command_id(), movement_id=one, as_what="other", reason="not ours"),
+        c.ReturnMovement(
+            command_id=fund.command_id(), movement_id=two, returned_on=date(2025, 3, 9), reference="R1", reason="asked"
+        ),
+        on=date(2025, 3, 10),
+    )
+    fund.backoffice.catch_up()
+    assert held(fund) == [("no_ogm", "explained", 100), ("no_ogm", "returned", 200)]
+
+
+# --- The law and the bank's delay ------------------------------------------------------------------------------------
+
+
+def test_paid_on_30_april_with_the_statement_on_4_may_corrects_the_miss(fund):
+    fund.run("deadline", on=date(2025, 5, 2))
+    fund.bank(date(2025, 5, 4), [paid(fund.ogms[0], 6400, value_date=date(2025, 4, 30), booked_on=date(2025, 4, 30))])
+    assert fund.events_of(fund.members[0])[-2:] == ["PaymentReceived", "MissCorrected"]
+
+
+def test_paid_on_1_may_is_a_miss_that_stays(fund):
+    fund.run("deadline", on=date(2025, 5, 2))
+    fund.bank(date(2025, 5, 4), [paid(fund.ogms[0], 6400, value_date=date(2025, 5, 1))])
+    assert fund.events_of(fund.members[0])[-2:] == ["YearMissed", "PaymentReceived"]
