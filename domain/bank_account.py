@@ -59,6 +59,7 @@ class StatementHeld(Event, frozen=True, kw_only=True):
 
     year: int
     number: int
+    opening_cents: Cents
     content_digest: str
     waits_for_year: int
     waits_for_number: int
@@ -86,6 +87,17 @@ class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     movements: str
 
 
+class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    A statement that waits for its turn.
+    """
+
+    year: int
+    number: int
+    opening_cents: Cents
+    content: str
+
+
 class Last(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
     The end of the chain.
@@ -105,14 +117,14 @@ class BankAccountState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     purpose: str = ""
     last: Last | None = None
     taken: tuple[Seen, ...] = ()
-    held: tuple[Seen, ...] = ()
+    held: tuple[Held, ...] = ()
 
     @property
-    def next_held(self) -> Seen | None:
+    def next_held(self) -> Held | None:
         """
-        Return the held statement whose turn may have come: its file is to be taken again.
+        Return the held statement whose turn has come: its file is to be taken again.
         """
-        return next((held for held in self.held if self.last is None or _may_follow(self.last, held)), None)
+        return next((held for held in self.held if self.last is not None and _follows(self.last, held)), None)
 
 
 def evolve(state: BankAccountState, event: HappenedToBankAccount) -> BankAccountState:
@@ -131,23 +143,24 @@ def evolve(state: BankAccountState, event: HappenedToBankAccount) -> BankAccount
                 held=tuple(held for held in state.held if not _same(held, event)),
             )
         case StatementHeld():
-            seen = _seen(event.year, event.number, event.content_digest, "")
-            return replace(state, held=tuple(sorted((*state.held, seen), key=lambda held: (held.year, held.number))))
+            held = Held(event.year, event.number, event.opening_cents, event.content_digest[:_DIGEST_KEPT])
+            return replace(state, held=tuple(sorted((*state.held, held), key=lambda each: (each.year, each.number))))
 
 
 def _seen(year: int, number: int, content_digest: str, movements_digest: str) -> Seen:
     return Seen(year, number, content_digest[:_DIGEST_KEPT], movements_digest[:_DIGEST_KEPT])
 
 
-def _same(seen: Seen, other: Statement | StatementTaken) -> bool:
-    return (seen.year, seen.number) == (other.year, other.number)
+def _same(known: Seen | Held, other: Statement | StatementTaken) -> bool:
+    return (known.year, known.number) == (other.year, other.number)
 
 
-def _may_follow(last: Last, other: Seen | Statement) -> bool:
+def _follows(last: Last, other: Held | Statement) -> bool:
     """
-    Say whether the numbers allow `other` to be the next: one more in the same year, or the first of the next year.
+    Say whether `other` is the next: one more in the same year or the first of the next year, and the balance goes on.
     """
-    return (other.year, other.number) in {(last.year, last.number + 1), (last.year + 1, 1)}
+    is_next = (other.year, other.number) in {(last.year, last.number + 1), (last.year + 1, 1)}
+    return is_next and other.opening_cents == last.closing_cents
 
 
 BANK_ACCOUNT: Final = Aggregate[BankAccountState, HappenedToBankAccount](
@@ -211,7 +224,7 @@ def open_account(state: BankAccountState, *, iban: Iban, purpose: str) -> list[H
     Begin to take statements of one of the fund's own accounts. Raises OpenedOtherwise.
     """
     if not state.iban:
-        return [BankAccountOpened(iban=iban, purpose=purpose)]
+        return [BankAccountOpened(iban=str(iban), purpose=purpose)]
     if (state.iban, state.purpose) != (iban, purpose):
         raise OpenedOtherwise
     return []
@@ -245,6 +258,7 @@ def take_statement(
         StatementHeld(
             year=statement.year,
             number=statement.number,
+            opening_cents=statement.opening_cents,
             content_digest=content_digest,
             waits_for_year=waits_for[0],
             waits_for_number=waits_for[1],
@@ -277,18 +291,13 @@ def _waits_for(last: Last | None, statement: Statement) -> tuple[int, int] | Non
     """
     Return year and number of the first statement that is certainly missing before this one, or None when it follows.
     """
-    if last is None:
+    if last is None or _follows(last, statement):
         return None
-    follows = statement.opening_cents == last.closing_cents
-    if _may_follow(last, statement):
-        if follows:
-            return None
-        if statement.year == last.year:
-            raise BalanceDoesNotFollow(year=statement.year, number=statement.number)
+    if (statement.year, statement.number) == (last.year, last.number + 1):
+        raise BalanceDoesNotFollow(year=statement.year, number=statement.number)
+    if (statement.year, statement.number) == (last.year + 1, 1):
         return (last.year, last.number + 1)  # the old year had another statement after the last that we have
-    if statement.year == last.year:
-        return (last.year, last.number + 1)
-    return (last.year + 1, 1)
+    return (last.year, last.number + 1) if statement.year == last.year else (last.year + 1, 1)
 
 
 def _taken(statement: Statement, content_digest: str, movements_digest: str) -> StatementTaken:

@@ -171,7 +171,7 @@ def register(
             language=language,
             first_name=first_name.strip(),
             last_name=last_name.strip(),
-            national_number=national_number or "",
+            national_number=str(national_number or ""),
             born_on=born_on.isoformat(),
         )
     ]
@@ -314,7 +314,7 @@ def give_bank_account(state: MemberState, *, iban: Iban) -> list[HappenedToMembe
     Note an account of the member; earlier ones stay known for matching payments (Rule: ZP-14). Raises NotRegistered.
     """
     _must_be_registered(state)
-    return [BankAccountGiven(iban=iban)]
+    return [BankAccountGiven(iban=str(iban))]
 
 
 def record_death(state: MemberState, *, died_on: date, as_of: date) -> list[HappenedToMember]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from domain.catalogue import Aggregate
@@ -30,10 +31,11 @@ class Given:
 
     def then(self, *events: Event) -> Given:
         """
-        Compare the events, and go on from the state after them.
+        Compare the events, see that each can be stored and read again, and go on from the state after them.
         """
         decided = self.decide()
         assert tuple(decided) == events
+        assert [msgspec.json.decode(msgspec.json.encode(event), type=type(event)) for event in decided] == list(decided)
         self.state = self.aggregate.fold(decided, state=self.state)
         return self
 
