@@ -17,7 +17,7 @@ import msgspec
 from application.commands import AnyCommand
 from application.deciding import HANDLERS, Context
 from application.ports import Answer, Commit, EventStore, IdReused, MarkTaken, Unit, WrittenMeanwhile
-from application.work import Work
+from application.work import Need, Work
 from domain.errors import BackofficeError, Conflict, NotFound, Refused, Unreadable
 from domain.ids import derived_key
 
@@ -129,11 +129,21 @@ def _in_one_transaction(
 ) -> dict[UUID, Answer]:
     with store.transaction(_commit(commands, sender)) as unit:
         work = Work(unit)
-        work.load(need for command in commands for need in HANDLERS[type(command)].needs(command))
+        work.load(need for command in commands for need in _needs_of(command))
         answers = {command.command_id: _decide(command, work, context) for command in commands}
         work.save()
         _keep(unit, answers.values())
     return answers
+
+
+def _needs_of(command: AnyCommand) -> Sequence[Need]:
+    """
+    Return what to load beforehand; nothing for a command with an id that is none, which the decision will refuse.
+    """
+    try:
+        return HANDLERS[type(command)].needs(command)
+    except BackofficeError:
+        return ()
 
 
 def _keep(unit: Unit, answers: Any) -> None:
