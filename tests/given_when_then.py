@@ -18,7 +18,7 @@ from domain.events import Event
 Expectation = tuple[type[Event], dict[str, Any]]
 
 
-def like(kind: type[Event], **fields: Any) -> Expectation:
+def like(kind: type[Event], /, **fields: Any) -> Expectation:
     """
     An event of this kind with at least these fields.
     """
