@@ -67,7 +67,7 @@ def allocate(*, amount_cents: Cents, open_years: Iterable[OpenYear]) -> tuple[li
     The least recent year comes first, years that can still lead to a fine before all others. A year never gets more
     than is open.
 
-    Rule: ZP-16. Law: order of 30 November 2018, art. 70.
+    Rule: ZP-16, as read in open question 7. Law: order of 30 November 2018, art. 70.
     """
     left = amount_cents
     shares: list[tuple[int, Cents]] = []
