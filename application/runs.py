@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, cast
 
 from application.jobs import Job
 from application.ports import Change, EventStore, Progress, Unit
-from application.runs_execute import Limits, Tampered, Worker, chunks_of
+from application.runs_execute import CHUNK_ITEMS, Limits, Tampered, Worker, chunks_of
 from application.runs_gates import (
     Calendar,
     EarlierJobMissing,
@@ -88,6 +88,7 @@ class Runs:
     controls: Sequence[ControlSource] = ()
     limits: Limits = field(default_factory=Limits)
     crew: Crew | None = None
+    chunk_items: int = CHUNK_ITEMS
 
     # --- Plan --------------------------------------------------------------------------------------------------------
 
@@ -181,7 +182,7 @@ class Runs:
         self._check_undecided(registered, limits)
         if digest_again(self.book, registered, law_used) != registered.digest:
             raise Tampered(run=run)
-        chunks = chunks_of(registered.items)
+        chunks = chunks_of(registered.items, size=self.chunk_items)
         with self.store.transaction(self._commit(run, registered.key, "started", actor)) as unit:
             if self._append(unit, run, lambda now: runs.start(now, chunks=len(chunks))):
                 self.book.add_chunks(unit, run, chunks)

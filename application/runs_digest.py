@@ -20,7 +20,18 @@ from domain.events import Basis, Event, Used
 from domain.ids import StreamId
 
 _FACTS: Final = struct.Struct(">I16sIIq")
-_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+
+
+def _plain(value: object) -> str:
+    """
+    A text that was checked when it was made, such as an OGM, stands in an event as plain text.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise TypeError(f"an event holds plain values, not {type(value).__name__}")
+
+
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_plain)
 
 
 def encode_decision(decision: Selected[Any]) -> bytes:

@@ -206,7 +206,7 @@ def differing_fields(planned: Sequence[Event], now: Sequence[Event]) -> Sequence
     ]
 
 
-def chunks_of(items: int, *, size: int = CHUNK_ITEMS) -> Sequence[Chunk]:
+def chunks_of(items: int, *, size: int) -> Sequence[Chunk]:
     return [
         Chunk(number, first, min(first + size - 1, items))
         for number, first in enumerate(range(1, items + 1, size), start=1)

@@ -126,9 +126,7 @@ def owes(*years: int, missed: Iterable[int] = (), cents: int = 6400) -> Sequence
     events: list[Event] = [AffiliationOpened(kind="mandatory", from_year=min(years), basis=WHY)]
     for year in years:
         due_on = date(year, 4, 30)
-        events.append(
-            ZorgpremieCharged(year=year, amount_cents=Cents(cents), reduced=False, due_on=due_on, basis=WHY)
-        )
+        events.append(ZorgpremieCharged(year=year, amount_cents=Cents(cents), reduced=False, due_on=due_on, basis=WHY))
         if year in missed:
             events.append(YearMissed(year=year, missed_on=due_on, open_cents=Cents(cents), basis=WHY))
     return events
@@ -163,4 +161,3 @@ def settle_all(runs: Runs, job: str, as_of: date) -> StreamId:
     runs.execute(planned.run, as_of=as_of, actor=ANN)
     assert all(control.expected == control.actual for control in runs.settle(planned.run, actor=ANN))
     return planned.run
-
