@@ -220,13 +220,13 @@ class StoredEvents:
     def _upcast(
         self, name: str, fields: dict[str, Any], of: EventType, upcasts: Sequence[Upcast], *, erased: bool = False
     ) -> Event:
-        for upcast in upcasts:
-            fields = upcast(fields)
-        if erased:
-            fields = {**fields, **dict.fromkeys(of.sealed, ERASED)}
         try:
+            for upcast in upcasts:
+                fields = upcast(fields)
+            if erased:
+                fields = {**fields, **dict.fromkeys(of.sealed, ERASED)}
             return msgspec.convert(fields, of.event)
-        except msgspec.ValidationError:
+        except (KeyError, TypeError, ValueError):  # msgspec's errors are ValueErrors
             raise MisshapenEvent(type=name) from None
 
     def read_stream(self, aggregate: Aggregate[Any, Any], joined: bytes) -> list[Any]:

@@ -7,6 +7,7 @@ read. Holes are left by transactions that were rolled back, and mean nothing.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from adapters.postgres.database import WRITER, Database
 from adapters.postgres.keys import TransactionKeys
 from adapters.sealing import Ciphers, MasterKey, place_of
 from domain.envelope import Envelope
+from domain.errors import Unreadable
 from domain.ids import Kind, StreamId, owner_of
 from formats.stored import Boxed, StoredEvents
 
@@ -36,6 +38,12 @@ WHERE originator_id = ANY(%b::uuid[])
 ORDER BY originator_id, originator_version
 """
 _HIGH_WATER_SQL: Final = "SELECT coalesce(max(notification_id), 0) FROM events"
+
+
+class StrayEvent(Unreadable):
+    """
+    An event stands in the table that no transaction of ours recorded; find who else can write to the events table.
+    """
 
 
 class StoreFeed:
@@ -107,27 +115,16 @@ class StoreFeed:
 
 def _by_position(rows: Sequence[tuple[Any, ...]], commits: Sequence[Recorded]) -> Sequence[Recorded]:
     """
-    Return the commit of each row: both rise together, but rows of several streams may be in another order.
+    Return the commit of each row. Mostly it is the one of the row before, or the next.
     """
+    lasts = [of.last for of in commits]
     found: list[Recorded] = []
-    by_first = iter(commits)
-    of: Recorded | None = None
-    in_order = all(rows[index][0] < rows[index + 1][0] for index in range(len(rows) - 1))
-    if not in_order:
-        return [_search(commits, row[0]) for row in rows]
+    at = 0
     for row in rows:
-        while of is None or of.last < row[0]:
-            of = next(by_first)
-        found.append(of)
+        position = row[0]
+        if not (at < len(commits) and commits[at].first <= position <= lasts[at]):
+            at = bisect_left(lasts, position)
+            if at == len(commits) or commits[at].first > position:
+                raise StrayEvent(position=position)
+        found.append(commits[at])
     return found
-
-
-def _search(commits: Sequence[Recorded], position: int) -> Recorded:
-    low, high = 0, len(commits) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if commits[middle].last < position:
-            low = middle + 1
-        else:
-            high = middle
-    return commits[low]

@@ -17,7 +17,7 @@ from psycopg import Cursor
 from application.ports import Loaded
 from domain.catalogue import Aggregate
 from domain.ids import StreamId
-from formats.stored import StoredEvents
+from formats.stored import MisshapenEvent, StoredEvents
 
 _LOAD_SQL: Final = """
 SELECT wanted.place, head.version, head.state, tail.last, tail.states
@@ -91,10 +91,14 @@ def _folded(
     loaded: dict[StreamId, Loaded[Any]] = {}
     for place, version, head, last, states in cursor.fetchall():
         state = initial if head is None else decode(head)
+        stream = streams[place - 1]
         if states is not None:
-            for event in read(aggregate, states):
+            events = read(aggregate, states)
+            if len(events) != last - (version or 0):
+                raise MisshapenEvent(stream=stream)
+            for event in events:
                 state = evolve(state, event)
-        loaded[streams[place - 1]] = Loaded(state, last or version or 0)
+        loaded[stream] = Loaded(state, last or version or 0)
     return loaded
 
 
