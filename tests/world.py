@@ -38,17 +38,26 @@ PAYER = "BE68539007547034"
 
 class World:
     """
-    One fund. `an` does the work, `bob` approves.
+    One fund. `an` does the work, `bob` approves. `opened` joins a fund that another process has begun.
     """
 
-    def __init__(self, database: Database, home: Path, *, seed: int = 1, started_on: date = date(2024, 1, 2)) -> None:
+    def __init__(
+        self,
+        database: Database,
+        home: Path,
+        *,
+        seed: int = 1,
+        started_on: date = date(2024, 1, 2),
+        opened: bool = False,
+    ) -> None:
         self.random = random.Random(seed)
         settings = Settings(home=home, actor="an", master_key_file=home / "master.key")
         schedule = Schedule(jobs=JOBS, calendar=LEGAL_CALENDAR)
         clock = FixedClock(datetime(2026, 11, 1, 8, tzinfo=UTC))
         self.backoffice = Backoffice(settings=settings, database=database, schedule=schedule, clock=clock)
         self._chain: dict[str, Any] = {"year": 0, "number": 0, "balance": 0, "last": started_on}
-        self._open_account(started_on)
+        if not opened:
+            self._open_account(started_on)
 
     def _open_account(self, day: date) -> None:
         commit = Commit(command_id=derived_key("open account"), actor="an", business_date=day, cause="init")

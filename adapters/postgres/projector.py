@@ -41,10 +41,15 @@ def qualified(schema: str, table: Table) -> sql.Identifier:
 class Projector:
     """
     Keeps one read model up to date. `connection` is not in autocommit; the projector owns its transactions.
+
+    `batch_events` sets the size of a batch; without it, it goes by how far there is to go.
     """
 
-    def __init__(self, *, connection: Connection[Any], feed: Feed, model: ReadModel) -> None:
+    def __init__(
+        self, *, connection: Connection[Any], feed: Feed, model: ReadModel, batch_events: int | None = None
+    ) -> None:
         self._connection = connection
+        self._batch_events = batch_events
         self._feed = feed
         self._model = model
         self._writer = RowWriter(schema_of(model), model.tables)
@@ -60,8 +65,8 @@ class Projector:
         self.position = self.stored_position()
         target = self._feed.high_water() if until is None else until
         while self.position < target:
-            limit = CATCH_UP_EVENTS if target - self.position > CATCH_UP_EVENTS else BATCH_EVENTS
-            batch = self._feed.read(after=self.position, limit=limit)
+            usual = CATCH_UP_EVENTS if target - self.position > CATCH_UP_EVENTS else BATCH_EVENTS
+            batch = self._feed.read(after=self.position, limit=self._batch_events or usual)
             if not batch:
                 break
             self.apply(batch)
