@@ -205,8 +205,8 @@ def test_a_planner_that_is_killed_leaves_nothing_and_the_next_plan_is_the_same(
     for kills in (0, 8):
         url = make_database(like=template)
         with open_runs(url, calendar=False) as runs:
-            have_members(runs, 3_000)
-            killer = Killer(url=url, run=StreamId(derived_key("none")), body=planner, seed=SEED, life_seconds=0.5)
+            have_members(runs, 6_000)
+            killer = Killer(url=url, run=StreamId(derived_key("none")), body=planner, seed=SEED, life_seconds=0.12)
             killer.until(lambda runs=runs: runs.book.last("invitations") is not None, kills=kills, processes=1)
             last = runs.book.last("invitations")
             assert last is not None
