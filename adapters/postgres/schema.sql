@@ -164,6 +164,30 @@ WITH (fillfactor='50', autovacuum_vacuum_threshold='50');
 
 ALTER TABLE backoffice.projection_positions OWNER TO backoffice_owner;
 
+CREATE TABLE backoffice.relay_partitions (
+    relay text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    last_sequence bigint NOT NULL,
+    CONSTRAINT relay_partitions_partition_check CHECK ((partition >= 0))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE backoffice.relay_partitions OWNER TO backoffice_owner;
+
+CREATE TABLE backoffice.relays (
+    relay text NOT NULL,
+    "position" bigint DEFAULT 0 NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    holder text,
+    lease_until timestamp with time zone,
+    recorded_at timestamp with time zone,
+    moved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_threshold='50');
+
+ALTER TABLE backoffice.relays OWNER TO backoffice_owner;
+
 CREATE TABLE backoffice.run_approvals (
     run uuid NOT NULL,
     digest text NOT NULL,
@@ -313,6 +337,12 @@ ALTER TABLE ONLY backoffice.ogm_ranges
 ALTER TABLE ONLY backoffice.projection_positions
     ADD CONSTRAINT projection_positions_pkey PRIMARY KEY (projection);
 
+ALTER TABLE ONLY backoffice.relay_partitions
+    ADD CONSTRAINT relay_partitions_pkey PRIMARY KEY (relay, topic, partition);
+
+ALTER TABLE ONLY backoffice.relays
+    ADD CONSTRAINT relays_pkey PRIMARY KEY (relay);
+
 ALTER TABLE ONLY backoffice.run_approvals
     ADD CONSTRAINT run_approvals_pkey PRIMARY KEY (run);
 
@@ -392,6 +422,9 @@ CREATE TRIGGER no_removal BEFORE DELETE OR TRUNCATE ON backoffice.member_keys FO
 ALTER TABLE ONLY backoffice.ogm_ranges
     ADD CONSTRAINT ogm_ranges_run_fkey FOREIGN KEY (run) REFERENCES backoffice.runs(run);
 
+ALTER TABLE ONLY backoffice.relay_partitions
+    ADD CONSTRAINT relay_partitions_relay_fkey FOREIGN KEY (relay) REFERENCES backoffice.relays(relay);
+
 ALTER TABLE ONLY backoffice.run_approvals
     ADD CONSTRAINT run_approvals_run_planned_by_digest_fkey FOREIGN KEY (run, planned_by, digest) REFERENCES backoffice.runs(run, planned_by, digest);
 
@@ -459,6 +492,12 @@ GRANT UPDATE(next) ON TABLE backoffice.ogm_counter TO backoffice_writer;
 
 GRANT SELECT,INSERT ON TABLE backoffice.ogm_ranges TO backoffice_writer;
 GRANT SELECT ON TABLE backoffice.ogm_ranges TO backoffice_reader;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE backoffice.relay_partitions TO backoffice_writer;
+GRANT SELECT ON TABLE backoffice.relay_partitions TO backoffice_reader;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE backoffice.relays TO backoffice_writer;
+GRANT SELECT ON TABLE backoffice.relays TO backoffice_reader;
 
 GRANT SELECT,INSERT ON TABLE backoffice.run_approvals TO backoffice_writer;
 GRANT SELECT ON TABLE backoffice.run_approvals TO backoffice_reader;
