@@ -104,7 +104,7 @@ def test_a_moment_outside_48_bits_makes_no_id(moment_ms: int) -> None:
         member(moment_ms=moment_ms)
 
 
-facts = st.lists(st.text(st.characters(blacklist_characters="\x1f", codec="utf-8")), min_size=1, max_size=4)
+facts = st.lists(st.text(st.characters(exclude_characters="\x1f", codec="utf-8")), min_size=1, max_size=4)
 
 
 @given(facts, facts)
