@@ -197,12 +197,9 @@ def follow_up_fine(
 
 def _letter_of(state: Affiliation, year: int) -> Letter | None:
     """
-    Return the letter of a year: the last one made that was not withdrawn, else the last one.
+    Return the letter of a year: the last one made, since another is only made when the one before was withdrawn.
     """
-    letters = [letter for letter in state.letters if letter.letter_year == year]
-    standing = [letter for letter in letters if not letter.withdrawn]
-    candidates = standing or letters
-    return candidates[-1] if candidates else None
+    return next((letter for letter in reversed(state.letters) if letter.letter_year == year), None)
 
 
 def _why_not_reported(letter: Letter | None, *, member: MemberFacts, as_of: date, letter_by: date) -> str:

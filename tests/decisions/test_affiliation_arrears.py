@@ -24,6 +24,7 @@ from tests.builders import (
     invited,
     letter_id,
     missed,
+    movement,
     opened,
     paid,
     posted,
@@ -145,6 +146,50 @@ def test_what_does_not_count_for_the_letter() -> None:
     no_letter(reason="not_affiliated")
     no_letter(*TWO_YEARS, reason="died", member=a_member(died_on=date(2026, 1, 1)))
     no_letter(*TWO_YEARS, LETTER, reason="already_written", on=date(2025, 6, 2))
+
+
+def test_premiums_that_the_agency_claims_are_not_asked_in_a_later_letter() -> None:
+    later = [charged(2026, 10000), missed(2026, 10000)]
+    earlier = [charged(2022, 5400), missed(2022, 5400), charged(2023, 5800), missed(2023, 5800)]
+    given(
+        AFFILIATION,
+        *(opened(), *earlier),
+        written(1, date(2023, 6, 1), (2022, 5400), (2023, 5800)),
+        reported(1, date(2023, 10, 8), (2022, 5400), (2023, 5800)),
+        fined(1, date(2023, 11, 20), 2022, 2023),
+        *(charged(2025, 6400), missed(2025, 6400), *later),
+    ).when(decided.write_registered_letter, **writing(date(2026, 6, 1))).then(
+        like(h.RegisteredLetterIssued, years=(h.Allocation(2025, 6400), h.Allocation(2026, 10000)))
+    )
+
+
+def test_a_year_missed_as_a_voluntary_member_is_asked_along_and_does_not_count() -> None:
+    voluntary = (opened("voluntary"), charged(2024, 6200), missed(2024, 6200), opened("mandatory", from_year=2025))
+    one = (*voluntary, charged(2025, 6400), missed(2025, 6400))
+    given(AFFILIATION, *one).when(decided.write_registered_letter, **writing(date(2025, 6, 1))).then_passed_over(
+        "too_few_missed_years"
+    )
+    two = (*one, charged(2026, 10000), missed(2026, 10000))
+    (letter,) = (
+        given(AFFILIATION, *two)
+        .when(decided.write_registered_letter, **writing(date(2026, 6, 1)))
+        .then(like(h.RegisteredLetterIssued, amount_cents=6200 + 6400 + 10000))
+    )
+    # The mandatory year of 2025 is paid first; the two that stay open do not carry the letter.
+    given(AFFILIATION, *two, letter).when(
+        decided.receive_payment,
+        movement=movement(1),
+        amount_cents=6400,
+        value_date=date(2026, 6, 2),
+        booked_on=date(2026, 6, 2),
+        matched_by="ogm",
+        payer_iban="",
+        as_of=date(2026, 6, 2),
+        law=LAW,
+    ).then(
+        like(h.PaymentReceived, allocations=(h.Allocation(2025, 6400),)),
+        like(h.RegisteredLetterWithdrawn, because="paid"),
+    )
 
 
 def test_a_letter_that_was_never_posted_is_written_again_the_year_after() -> None:

@@ -170,6 +170,12 @@ def test_a_reversal_makes_the_year_missed_only_when_its_last_day_has_passed(on: 
     asked.then(like(h.PaymentReversed), *([again] if missed_again else []))
 
 
+def test_a_reversal_of_a_late_payment_leaves_the_miss_as_it_was() -> None:
+    given(AFFILIATION, opened(), charged(2025, 6400), missed(2025, 6400), paid(1, date(2025, 5, 9), (2025, 6400))).when(
+        decided.reverse_payment, **back(1, 6400, date(2025, 5, 12))
+    ).then(like(h.PaymentReversed))
+
+
 def test_a_reversal_of_what_we_did_not_receive_or_gave_back_is_for_a_person() -> None:
     history = [opened(), charged(2025, 6400), paid(1, date(2025, 2, 1), (2025, 6400), credit=100)]
     given(AFFILIATION, *history).when(decided.reverse_payment, **back(9, 6500, date(2025, 3, 1))).then_refused(
