@@ -4,14 +4,14 @@ The file that goes to the Agency, made from a run that was executed: the same ru
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from adapters.postgres.store import PostgresStore
+from adapters.whole_files import write_whole
 from application.jobs import report_id_of
 from application.runs import Runs
 from application.runs_digest import events_of
@@ -22,7 +22,7 @@ from domain.ids import StreamId, owner_of
 from domain.member.happened import MemberRegistered
 from domain.money import Cents
 from domain.run import Control
-from domain.zorgkas_affiliation.happened import ReportCorrected, ReportedToAgency
+from domain.zorgkas_affiliation.happened import HappenedToAffiliation, ReportCorrected, ReportedToAgency
 from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation, Letter
 from formats.agency_report import ReportHead, ReportKind, ReportLine, ReportTotals, read_report, write_report
 
@@ -59,7 +59,7 @@ def write_agency_file(runs: Runs, store: PostgresStore, run: StreamId, *, folder
         made_on=made_on,
     )
     path = folder / f"agency-{kind}-{made_on}-{registered.key.round}.csv"
-    _write_whole(path, write_report(head, _lines(runs, store, registered)))
+    write_whole(path, write_report(head, _lines(runs, store, registered)))
     return ReportFile(path, read_report(path.read_bytes()).totals)
 
 
@@ -83,10 +83,9 @@ def _lines(runs: Runs, store: PostgresStore, run: Registered) -> Iterator[Report
         not_done = {row.ordinal for row in runs.book.outcomes(run.run, after=first - 1, limit=last - first + 1)}
         done = [item for item in page if item.ordinal not in not_done]
         numbers = _national_numbers(store, done)
-        states = store.load(AFFILIATION, [item.stream for item in done])
+        states = _states(store, done)
         for item in done:
-            state: Affiliation = states[item.stream].state
-            letters = {letter.letter_id: letter for letter in state.letters}
+            letters = {letter.letter_id: letter for letter in states[item.stream].letters}
             for event in events_of(AFFILIATION, item):
                 yield _line(event, letters, numbers.get(StreamId(owner_of(item.stream)), ""))
 
@@ -118,15 +117,12 @@ def _national_numbers(store: PostgresStore, items: Sequence[Item]) -> dict[Strea
     }
 
 
-def _write_whole(path: Path, records: Iterable[bytes]) -> None:
+def _states(store: PostgresStore, items: Sequence[Item]) -> Mapping[StreamId, Affiliation]:
     """
-    The file is there whole or not at all, also when the machine stops.
+    Fold the affiliations from their events, not from a cache: this file goes out of the house.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".half")
-    with half.open("wb") as out:
-        for record in records:
-            out.write(record)
-        out.flush()
-        os.fsync(out.fileno())
-    half.replace(path)
+    states: dict[StreamId, Affiliation] = {}
+    for envelope in store.feed.of_streams([item.stream for item in items]):
+        before = states.get(envelope.stream, AFFILIATION.initial)
+        states[envelope.stream] = AFFILIATION.evolve(before, cast(HappenedToAffiliation, envelope.event))
+    return states

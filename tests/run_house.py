@@ -99,7 +99,7 @@ def record(runs: Runs, aggregate: Aggregate[Any, Any], streams: Mapping[StreamId
 def registered(*, birth_year: int = 1970) -> Sequence[Event]:
     return [
         MemberRegistered(
-            birth_year=birth_year, language="nl", first_name="An", last_name="Peeters", national_number="",
+            birth_year=birth_year, language="nl", first_name="An", last_name="Peeters", national_number="70050100189",
             born_on=f"{birth_year}-05-01",
         ),
         DomicileRecorded(
