@@ -207,7 +207,7 @@ def hold(
             booked_on=movement.booked_on,
             because=because,
             communication=movement.communication,
-            counterparty_iban=movement.counterparty_iban,
+            counterparty_iban=str(movement.counterparty_iban),
             counterparty_name=movement.counterparty_name,
             end_to_end_id=movement.end_to_end_id,
             basis=_BASIS,
