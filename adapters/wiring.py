@@ -24,6 +24,7 @@ from adapters.postgres.migrate import migrate, require_schema
 from adapters.postgres.ogms import take_one
 from adapters.postgres.projector import Fenced, Projector
 from adapters.postgres.rebuild import Rebuild
+from adapters.postgres.run_controls import read_model_controls
 from adapters.postgres.runs import PostgresRunBook
 from adapters.postgres.store import PostgresStore
 from adapters.postgres.waiting_files import PostgresWaitingFiles
@@ -41,6 +42,7 @@ from domain.ids import Kind, MemberId, StreamId, new_member_id
 from domain.member import MEMBER
 from domain.parameters import Parameters
 from domain.payments import Ogm
+from domain.zorgkas_affiliation.remembered import AFFILIATION
 from formats.bank_file import canonical_digest, read_statements
 from projections.bank import Bank
 from projections.letters import Letters
@@ -120,7 +122,7 @@ class Backoffice:
 
     @cached_property
     def controls(self) -> Sequence[ControlSource]:
-        return ()
+        return (read_model_controls(self.database, AFFILIATION, catch_up=self.catch_up),)
 
     # --- Taking things in --------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from psycopg import errors
 
 from adapters.postgres import heads
 from adapters.postgres.application import StoreApplication, refuse_database_functions
-from adapters.postgres.database import OWNER, READER, WRITER, Database
+from adapters.postgres.database import OWNER, WRITER, Database
 from adapters.postgres.feed import StoreFeed
 from adapters.postgres.keys import DatabaseKeys
 from adapters.postgres.recorder import take_append_lock
@@ -146,7 +146,7 @@ class PostgresStore:
         """
         Return states for looking only, without a transaction to decide in.
         """
-        with self._database.session(READER) as session, session.cursor() as cursor:
+        with self._database.session(WRITER) as session, session.cursor() as cursor:
             return heads.load(cursor, self.stored, aggregate, streams)
 
     def streams(self, aggregate: Aggregate[Any, Any], *, after: StreamId | None, limit: int) -> Sequence[StreamId]:
