@@ -91,6 +91,8 @@ class StoredEvents:
         self._encode = msgspec.json.Encoder().encode
         self._decoders = {name: msgspec.json.Decoder(of.stored).decode for name, of in self.by_name.items()}
         self._by_stored = {of.stored: of for of in self.by_name.values() if of.sealed}
+        self._names = {of.stored: of.name for of in self.by_name.values()}
+        self._page = self._page_decoder()
         self._streams = {_key(aggregate): self._stream_decoder(aggregate) for aggregate in aggregates}
 
     def _add(self, of: EventType) -> None:
@@ -111,6 +113,16 @@ class StoredEvents:
 
     def _stream_decoder(self, aggregate: Aggregate[Any, Any]) -> Callable[[bytes], list[Any]]:
         shapes = tuple(self.by_event[event].stored for event in aggregate.events)
+        return msgspec.json.Decoder(list[Union[shapes]]).decode  # type: ignore[valid-type] # noqa: UP007
+
+    def _page_decoder(self) -> Callable[[bytes], list[Any]] | None:
+        """
+        Return what reads events of all aggregates in one go; None when two contexts use the same tag.
+        """
+        tags = {_tag(name) for name in self.by_name}
+        if len(tags) < len(self.by_name):
+            return None
+        shapes = tuple(self._names)
         return msgspec.json.Decoder(list[Union[shapes]]).decode  # type: ignore[valid-type] # noqa: UP007
 
     @property
@@ -186,6 +198,26 @@ class StoredEvents:
         if of is None:
             return cast(Event, stored)
         return Boxed(of.name, getattr(stored, _BOX), {field: getattr(stored, field) for field in of.clear}, of, ())
+
+    def read_page(self, names: Sequence[str], states: Sequence[bytes]) -> list[Event | Boxed]:
+        """
+        Do what `read` does for many rows, in one decode where all of them are of today's versions.
+        """
+        if self._page is None or not self.by_name.keys() >= set(names):
+            return list(map(self.read, names, states))
+        try:
+            events = self._page(b"[" + b",".join(states) + b"]")
+        except msgspec.MsgspecError:
+            return list(map(self.read, names, states))  # says which
+        if list(map(self._names.__getitem__, map(type, events))) != list(names):
+            return list(map(self.read, names, states))
+        boxed = self._by_stored
+        for index, stored in enumerate(events):
+            of = boxed.get(type(stored))
+            if of is not None:
+                clear = {name: getattr(stored, name) for name in of.clear}
+                events[index] = Boxed(of.name, getattr(stored, _BOX), clear, of, ())
+        return events
 
     def _read_older(self, name: str, state: bytes) -> Event | Boxed:
         if name not in self._older:

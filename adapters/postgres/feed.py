@@ -89,14 +89,14 @@ class StoreFeed:
     def _envelopes(
         self, cursor: Cursor[Any], rows: Sequence[tuple[Any, ...]], commits: Sequence[Recorded]
     ) -> Sequence[Envelope]:
-        recorded = _by_position(rows, commits)
-        read = self._stored.read
-        events: list[Any] = [read(name, state) for _, _, _, name, state in rows]
+        if not rows:
+            return []
+        positions, streams, versions, names, states = zip(*rows, strict=True)
+        recorded = _by_position(positions, commits)
+        events = self._stored.read_page(names, states)
         self._open(cursor, rows, events)
-        return [
-            Envelope(position, stream, version, name, of.recorded_at, event, of.commit)
-            for (position, stream, version, name, _), event, of in zip(rows, events, recorded, strict=True)
-        ]
+        columns = (positions, streams, versions, names, [of.recorded_at for of in recorded], events)
+        return list(map(Envelope._make, zip(*columns, [of.commit for of in recorded], strict=True)))
 
     def _open(self, cursor: Cursor[Any], rows: Sequence[tuple[Any, ...]], events: list[Any]) -> None:
         """
@@ -113,18 +113,18 @@ class StoreFeed:
             events[index] = self._stored.unbox(of, opened)
 
 
-def _by_position(rows: Sequence[tuple[Any, ...]], commits: Sequence[Recorded]) -> Sequence[Recorded]:
+def _by_position(positions: Sequence[int], commits: Sequence[Recorded]) -> Sequence[Recorded]:
     """
-    Return the commit of each row. Mostly it is the one of the row before, or the next.
+    Return the commit of each position. Mostly it is the one of the position before, or the next.
     """
     lasts = [of.last for of in commits]
     found: list[Recorded] = []
-    at = 0
-    for row in rows:
-        position = row[0]
-        if not (at < len(commits) and commits[at].first <= position <= lasts[at]):
+    of, last = None, -1
+    for position in positions:
+        if of is None or not of.first <= position <= last:
             at = bisect_left(lasts, position)
             if at == len(commits) or commits[at].first > position:
                 raise StrayEvent(position=position)
-        found.append(commits[at])
+            of, last = commits[at], lasts[at]
+        found.append(of)
     return found
