@@ -1,0 +1,3 @@
+"""
+What the store and the runs reach on this machine, measured: `./backoffice bench`.
+"""

@@ -1,0 +1,52 @@
+"""
+Take the figures: `python -m tests.bench [names] [--quick] [--json]`, which is what `./backoffice bench` runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from tests.bench import harness, report, store_figures
+from tests.bench.harness import Bench
+
+GROUPS: Final[Mapping[str, Callable[[Bench], None]]] = {
+    "append": store_figures.append,
+    "load": store_figures.load,
+    "sealing": store_figures.sealing,
+}
+#: Takes minutes, so it is only taken when asked for by name.
+ON_REQUEST: Final = frozenset({"million"})
+
+
+def main(arguments: Sequence[str]) -> int:
+    known = argparse.ArgumentParser(prog="./backoffice bench", description=__doc__)
+    known.add_argument("names", nargs="*", metavar="name", help=f"which groups: {', '.join(GROUPS)}")
+    known.add_argument("--quick", action="store_true", help="small sizes: that it runs and that results agree")
+    known.add_argument("--json", action="store_true", help="each figure by name on standard output")
+    known.add_argument("--seed", type=int, default=1)
+    known.add_argument("--members", type=int, default=1_000_000, help="for `million`")
+    known.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    given = known.parse_args(arguments)
+    unknown = set(given.names) - GROUPS.keys()
+    if unknown:
+        known.error(f"no figures are called {', '.join(sorted(unknown))}; known: {', '.join(GROUPS)}")
+    machine, started = harness.machine(), time.monotonic()
+    with harness.opened(quick=given.quick, seed=given.seed, members=given.members, say=harness.to_stderr) as bench:
+        for name in given.names or [name for name in GROUPS if name not in ON_REQUEST]:
+            GROUPS[name](bench)
+    taken = report.Taken(
+        figures=bench.figures, machine=machine, commit=harness.commit(), seed=given.seed, quick=given.quick,
+        seconds=round(time.monotonic() - started),
+    )  # fmt: skip
+    print(report.as_json(taken) if given.json else report.as_text(taken))
+    if given.write and not given.quick:
+        report.write(taken)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

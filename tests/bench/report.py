@@ -1,0 +1,82 @@
+"""
+What was measured, as JSON, as a table for the screen, and as docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tests.bench.harness import ROOT, Figure
+
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+
+
+class Taken(msgspec.Struct, kw_only=True):
+    """
+    All figures of one run.
+    """
+
+    figures: list[Figure]
+    machine: dict[str, Any]
+    commit: str
+    seed: int
+    quick: bool
+    seconds: int
+
+
+def as_json(taken: Taken) -> str:
+    plain = msgspec.to_builtins(taken)
+    plain["figures"] = {
+        figure.name: {**msgspec.to_builtins(figure), "reached": figure.reached} for figure in taken.figures
+    }
+    return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
+
+
+def as_text(taken: Taken) -> str:
+    lines = [f"{'figure':<18}{'ratio':>10}{'asked':>9}{'stretch':>9}  {'ours':>14} {'against':>14}  reached"]
+    lines += [
+        f"{figure.name:<18}{_ratio(figure, figure.ratio):>10}{_ratio(figure, figure.target):>9}"
+        f"{_ratio(figure, figure.stretch):>9}  {figure.ours_value:>14,.0f} {figure.against_value:>14,.0f}  {figure.reached}"
+        for figure in taken.figures
+    ]
+    return "\n".join(lines)
+
+
+def _ratio(figure: Figure, value: float) -> str:
+    return f"{value:.1%}" if figure.name == "sealing" else f"{value:.2f}" if value < 10 else f"{value:.0f}x"
+
+
+def write(taken: Taken) -> None:
+    DOCUMENT.write_text(as_markdown(taken), encoding="utf-8")
+
+
+def as_markdown(taken: Taken) -> str:
+    machine = taken.machine
+    lines = [
+        "# What it reaches",
+        "",
+        "Written by `./backoffice bench --write`; not edited by hand. Each ratio compares sides of one run on one machine, medians of",
+        "three turns, the sides taking turns, `fsync` and `synchronous_commit` on for all of them.",
+        "",
+        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
+        f"Python {machine['python']}; load {machine['load_before']} before the start. Commit {taken.commit}, seed {taken.seed}, "
+        f"{taken.seconds} seconds.",
+        "",
+        "| figure | ours | against | ratio | at least | stretch | reached |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{figure.name}` {figure.what} | {figure.ours_value:,.0f} {figure.unit} | {figure.against_value:,.0f} {figure.unit} "
+        f"| {_ratio(figure, figure.ratio)} | {'at most ' if figure.at_most else ''}{_ratio(figure, figure.target)} "
+        f"| {_ratio(figure, figure.stretch)} | {figure.reached} |"
+        for figure in taken.figures
+    ]
+    for figure in taken.figures:
+        lines += ["", f"## {figure.name}", "", f"Ours: {figure.ours}. Against: {figure.against}.", ""]
+        lines += [f"What limits it: {figure.limit}.", ""] if figure.limit else []
+        lines += [f"- {detail}" for detail in figure.details]
+        if figure.profile:
+            lines += ["", "Our process under the profiler, own time:", "", "```text", *figure.profile, "```"]
+    return "\n".join(lines) + "\n"
