@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hmac
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
@@ -111,7 +113,7 @@ class MasterKey:
         """
         try:
             return AESGCM(self._wrapping.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], owner.bytes))
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise WrongMasterKey from None
 
     def blind(self, kind: str, text: str) -> bytes:
@@ -193,7 +195,7 @@ class Ciphers:
             raise SealBroken
         try:
             return cipher.decrypt(box[1 : 1 + _NONCE_BYTES], box[1 + _NONCE_BYTES :], place)
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise SealBroken from None
 
 
@@ -209,20 +211,13 @@ def make_key_file(path: Path) -> None:
     Write a new random master key, readable by its owner only; an existing file is left as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(os.urandom(_KEY_BYTES).hex() + "\n")
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(draft, path)  # the first of several processes wins, and no one sees half a key
-        except FileExistsError:
-            return
+        with suppress(FileExistsError):  # the first of several makers wins, and no one sees half a key
+            os.link(draft, path)
     finally:
-        draft.unlink()
-
-
-def _derived(raw: bytes, purpose: bytes) -> bytes:
-    return HKDFExpand(algorithm=SHA256(), length=_KEY_BYTES, info=purpose).derive(raw)
+        os.unlink(draft)
