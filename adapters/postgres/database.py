@@ -29,6 +29,9 @@ SCHEMA: Final = "backoffice"
 
 _DECIDE_AGAIN: Final = ("40001", "40P01")  # serialization failure, deadlock: the caller's to repeat
 
+#: The server ended a transaction that took too long; psycopg does not count these as operational.
+_STOOD_STILL: Final = (psycopg.errors.IdleInTransactionSessionTimeout, psycopg.errors.TransactionTimeout)
+
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -123,7 +126,7 @@ class Database:
                     raise NotConfirmed
         except PoolTimeout:
             raise self._why_no_session(role) from None
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, *_STOOD_STILL) as error:
             if error.sqlstate in _DECIDE_AGAIN:
                 raise
             raise self.unavailable(error) from None
@@ -146,13 +149,15 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def unavailable(self, error: psycopg.OperationalError) -> Unavailable:
+    def unavailable(self, error: psycopg.Error) -> Unavailable:
         """
         Say in one sentence why the database stopped answering in the middle of work; never what it was working on.
         """
         state = error.sqlstate or ""
         if state == "55P03":
             return Unavailable("Somebody else holds what this work needs for too long; nothing was done, try again.")
+        if isinstance(error, _STOOD_STILL):
+            return Unavailable("This work stood still for too long and the database ended it; nothing of it was done.")
         if state == "57014":
             return Unavailable("The database took too long for one step and was stopped; nothing of it was done.")
         if state.startswith("53"):

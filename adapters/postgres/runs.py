@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Any, Final, cast
 
-from psycopg import Connection, Cursor, OperationalError
+from psycopg import Connection, Cursor, Error
 from psycopg.rows import class_row, tuple_row
 
 from adapters.postgres import runs_statements as sql
@@ -121,7 +121,7 @@ class PostgresRunBook:
         try:
             with writer.savepoint():
                 yield
-        except OperationalError as error:
+        except Error as error:
             if connection.closed:
                 raise ConnectionGone from error
             raise

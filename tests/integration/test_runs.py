@@ -4,6 +4,7 @@ Runs on the real database: plan, show, approve, execute, settle, and every way i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -17,6 +18,7 @@ from application.jobs import Candidate, Turn, by_name
 from application.runs import Runs
 from application.runs_execute import Limits, Tampered
 from application.runs_plan import TooManyReasons
+from application.runs_ports import Chunk, Totals
 from application.runs_refusals import (
     AnotherRunOpen,
     LawChanged,
@@ -27,14 +29,17 @@ from application.runs_refusals import (
 )
 from application.runs_show import PageTooLong, items_page, not_done_page, passed_over_page, show
 from domain.decisions import PassedOver, Selected
+from domain.envelope import Commit
+from domain.errors import Unavailable
 from domain.events import Basis
-from domain.ids import StreamId
+from domain.ids import StreamId, derived_key
 from domain.member import MEMBER
 from domain.member.happened import MemberDied
 from domain.parameters import NotChecked, NoValue, Parameters
 from domain.run import Control, NotApproved, OtherDigest, OwnPlan
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from schedulers.jobs.invitations import INVITATIONS
+from schedulers.jobs.reminders import REMINDERS
 from tests.run_house import (
     ANN,
     BERT,
@@ -48,6 +53,7 @@ from tests.run_house import (
     paid,
     record,
     settle_all,
+    store_of,
 )
 
 JANUARY = date(2026, 1, 20)
@@ -112,6 +118,7 @@ def test_the_same_facts_give_the_same_plan_and_the_same_events_with_one_worker_o
             have_members(runs, 4_500)
             planned = approved(runs, "invitations", JANUARY)
             assert runs.execute(planned.run, as_of=JANUARY, actor=ANN, workers=workers).done == 4_500
+            assert runs.store.heads_equal_replay(AFFILIATION)  # type: ignore[attr-defined]
             told.append((planned.digest, events_of_members(url)))
     (digest, events), (other_digest, other_events) = told
     assert digest == other_digest
@@ -352,8 +359,6 @@ def test_deciding_again_on_the_same_versions_gives_the_frozen_bytes(plain: Runs,
     """
     from application.runs_digest import encode_decision
     from application.runs_plan import load_page, ogm_of, turn_of
-    from domain.envelope import Commit
-    from domain.ids import derived_key
 
     have_members(plain, 40)
     streams = {affiliation(n): owes(2024, 2025, missed=(2024, 2025) if n % 3 else (2024,)) for n in range(40)}
@@ -510,3 +515,78 @@ def test_a_figure_of_somebody_else_that_differs_is_named_and_can_be_settled_late
     settled = runs.state(planned.run).settled
     assert settled is not None
     assert settled.agrees
+
+
+# --- Others at work meanwhile ----------------------------------------------------------------------------------------
+
+
+def test_who_writes_to_a_stream_while_its_chunk_is_done_comes_first_and_the_others_are_not_held_up(
+    plain: Runs, database: Database
+) -> None:
+    have_members(plain, 9)
+    settle_all(plain, "invitations", JANUARY)
+    interrupted: list[bool] = []
+
+    def interrupting(candidate: Candidate, turn: Turn, law: Parameters) -> Any:
+        if turn.business_date == NOVEMBER and armed and not interrupted:
+            interrupted.append(True)
+            record(plain, AFFILIATION, {affiliation(7): [paid(2026, NOVEMBER, number=7, cents=10_000)]})
+        return REMINDERS.decision(candidate, turn, law)
+
+    armed: list[bool] = []
+    runs = replace(plain, jobs=by_name([replace(REMINDERS, decision=interrupting)]))
+    planned = approved(runs, "reminders", NOVEMBER)
+    record(plain, AFFILIATION, {affiliation(2): [paid(2026, NOVEMBER, number=2, cents=10_000)]})
+    armed.append(True)
+    totals = runs.execute(planned.run, as_of=NOVEMBER, actor=ANN)
+    assert (totals.done, totals.refused, totals.parked) == (7, 2, 0)
+    assert {row.stream for row in not_done_page(runs, planned.run)} == {affiliation(2), affiliation(7)}
+    assert all(control.expected == control.actual for control in runs.settle(planned.run, actor=ANN))
+    with store_of(database) as store:
+        assert store.heads_equal_replay(AFFILIATION)
+
+
+def test_a_worker_that_hangs_is_ended_by_the_database_and_its_chunk_is_free_again(plain: Runs) -> None:
+    have_members(plain, 3)
+    planned = approved(plain, "invitations", JANUARY)
+    plain.start(planned.run, as_of=JANUARY, actor=ANN, limits=Limits())
+    commit = Commit(command_id=derived_key("hung"), actor=ANN, business_date=JANUARY, cause="test")
+
+    def hang() -> None:
+        with plain.store.transaction(commit) as unit:
+            assert plain.book.claim(unit, planned.run, 1, worker="hung", seconds=1)
+            assert plain.book.open_chunk(planned.run) is None
+            time.sleep(1.5)
+            plain.book.chunk_items(unit, planned.run, Chunk(1, 1, 3))
+
+    with pytest.raises(Unavailable):
+        hang()
+    assert plain.execute(planned.run, as_of=JANUARY, actor=ANN).done == 3
+
+
+def test_a_refusal_in_a_worker_process_reaches_the_one_who_asked(make_database: Any, template: str) -> None:
+    url = make_database(like=template)
+    with open_runs(url, calendar=False) as runs:
+        have_members(runs, 3)
+        planned = runs.plan("invitations", business_date=JANUARY, as_of=JANUARY, actor=ANN)
+        runs.approve(planned.run, digest=planned.digest, actor=BERT)
+        seen: list[tuple[int, int]] = []
+        nobody_may_fail = Limits(parked_percent_max=0, parked_free=-1)
+        runs.start(planned.run, as_of=JANUARY, actor=ANN, limits=Limits())
+        spoil(runs, planned.run)
+        assert runs.crew is not None
+        with pytest.raises(TooManyParked) as refusal:
+            runs.crew(planned.run, ANN, 1, nobody_may_fail, lambda done, all_: seen.append((done, all_)))
+        assert "Too many items failed" in str(refusal.value)
+        assert seen[-1] == (3, 3)
+
+
+def spoil(runs: Runs, run: StreamId) -> None:
+    """
+    Do the only chunk as if all of its items had been parked, so that the next worker finds too many.
+    """
+    commit = Commit(command_id=derived_key("spoil"), actor=ANN, business_date=JANUARY, cause="test")
+    with runs.store.transaction(commit) as unit:
+        chunk = runs.book.claim(unit, run, 1, worker="spoil", seconds=5)
+        assert chunk is not None
+        runs.book.finish_chunk(unit, run, chunk, Totals(parked=3), [], worker="spoil")
