@@ -221,3 +221,7 @@ def make_key_file(path: Path) -> None:
             os.link(draft, path)
     finally:
         os.unlink(draft)
+
+
+def _derived(raw: bytes, purpose: bytes) -> bytes:
+    return HKDFExpand(algorithm=SHA256(), length=_KEY_BYTES, info=purpose).derive(raw)
