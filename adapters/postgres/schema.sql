@@ -51,6 +51,54 @@ CREATE TABLE backoffice.commits (
 
 ALTER TABLE backoffice.commits OWNER TO backoffice_owner;
 
+CREATE TABLE backoffice.consumer_offsets (
+    consumer text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    topic_id text NOT NULL,
+    next_offset bigint NOT NULL,
+    high_water bigint,
+    moved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT consumer_offsets_next_offset_check CHECK ((next_offset >= 0)),
+    CONSTRAINT consumer_offsets_partition_check CHECK ((partition >= 0))
+)
+WITH (fillfactor='50', autovacuum_vacuum_threshold='50');
+
+ALTER TABLE backoffice.consumer_offsets OWNER TO backoffice_owner;
+
+CREATE TABLE backoffice.dead_letters (
+    number bigint NOT NULL,
+    consumer text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    key bytea,
+    value bytea,
+    headers jsonb NOT NULL,
+    timestamp_ms bigint NOT NULL,
+    code text NOT NULL,
+    problem text NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    resolved_at timestamp with time zone,
+    resolved_by text,
+    reason text,
+    CONSTRAINT dead_letters_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'taken'::text, 'discarded'::text]))),
+    CONSTRAINT discarded_with_a_reason CHECK (((state <> 'discarded'::text) OR ((reason <> ''::text) AND (resolved_by <> ''::text))))
+);
+
+ALTER TABLE backoffice.dead_letters OWNER TO backoffice_owner;
+
+ALTER TABLE backoffice.dead_letters ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME backoffice.dead_letters_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE backoffice.events (
     originator_id uuid NOT NULL,
     originator_version bigint NOT NULL,
@@ -316,6 +364,15 @@ ALTER TABLE ONLY backoffice.answers
 ALTER TABLE ONLY backoffice.commits
     ADD CONSTRAINT commits_pkey PRIMARY KEY (first_position);
 
+ALTER TABLE ONLY backoffice.consumer_offsets
+    ADD CONSTRAINT consumer_offsets_pkey PRIMARY KEY (consumer, topic, partition);
+
+ALTER TABLE ONLY backoffice.dead_letters
+    ADD CONSTRAINT dead_letters_consumer_topic_partition_offset_key UNIQUE (consumer, topic, partition, "offset");
+
+ALTER TABLE ONLY backoffice.dead_letters
+    ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (number);
+
 ALTER TABLE ONLY backoffice.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (originator_id, originator_version);
 
@@ -387,6 +444,8 @@ CREATE INDEX commits_recorded_at_idx ON backoffice.commits USING brin (recorded_
 
 CREATE INDEX commits_run_idx ON backoffice.commits USING btree (run) WHERE (run IS NOT NULL);
 
+CREATE INDEX dead_letters_waiting_idx ON backoffice.dead_letters USING btree (consumer, topic, key) WHERE (state = 'waiting'::text);
+
 CREATE INDEX events_first_of_kind_idx ON backoffice.events USING btree (get_byte(uuid_send(originator_id), 13), originator_id) WHERE (originator_version = 1);
 
 CREATE UNIQUE INDEX events_notification_id_idx ON backoffice.events USING btree (notification_id);
@@ -457,6 +516,11 @@ GRANT INSERT(detail) ON TABLE backoffice.answers TO backoffice_writer;
 
 GRANT SELECT,INSERT ON TABLE backoffice.commits TO backoffice_writer;
 GRANT SELECT ON TABLE backoffice.commits TO backoffice_reader;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE backoffice.consumer_offsets TO backoffice_writer;
+GRANT SELECT ON TABLE backoffice.consumer_offsets TO backoffice_reader;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE backoffice.dead_letters TO backoffice_writer;
 
 GRANT SELECT ON TABLE backoffice.events TO backoffice_writer;
 GRANT SELECT ON TABLE backoffice.events TO backoffice_reader;
