@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -112,8 +113,7 @@ class Loop:
         for attempt in range(1_000_000):
             try:
                 with self.database.session(WRITER) as session, session.cursor() as cursor:
-                    Batch(cursor, self.effect, now_ms=self.now_ms()).take(records)
-                return
+                    return Batch(cursor, self.effect, now_ms=self.now_ms()).take(records)
             except Unavailable as away:
                 if attempt == 0:
                     self.says(str(away))
@@ -187,12 +187,9 @@ class Batch:
         """
         if not good:
             return
-        try:
-            with self._cursor.connection.transaction():
-                self._effect.apply(self._cursor, good)
+        with suppress(Refused, NotOurMessage), self._cursor.connection.transaction():
+            self._effect.apply(self._cursor, good)
             return
-        except (Refused, NotOurMessage):
-            pass
         for record, received in good:
             if record.key in parked:
                 self._park(record, places.BEHIND, "an earlier message of its key waits")

@@ -17,6 +17,23 @@ from domain.errors import Conflict, NotFound, Refused
 WAITING_MAX: Final = 100
 BEHIND: Final = "BEHIND"
 
+_PLACE: Final = """
+SELECT topic_id, next_offset, high_water FROM consumer_offsets WHERE consumer = %s AND topic = %s AND partition = %s
+"""
+_PLACE_LOCKED: Final = f"{_PLACE} FOR UPDATE"
+_COLUMNS: Final = (
+    'number, consumer, topic, partition, "offset", key, value, headers, timestamp_ms, code, problem, attempts, '
+    "parked_at"
+)
+_WAITING: Final = f"""
+SELECT {_COLUMNS} FROM dead_letters WHERE state = 'waiting' AND (%s::text IS NULL OR consumer = %s)
+ORDER BY consumer, topic, partition, "offset"
+"""
+_QUEUE: Final = f"""
+SELECT {_COLUMNS} FROM dead_letters WHERE state = 'waiting' AND consumer = %s AND topic = %s
+AND (key = %s OR number = %s) ORDER BY "offset" FOR UPDATE
+"""
+
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -86,13 +103,9 @@ class DeadLetter(NamedTuple):
 
 def place_of(cursor: Cursor[Any], consumer: str, topic: str, partition: int, *, lock: bool) -> Place | None:
     """
-    Return where a consumer stands; with `lock`, hold the row until the transaction ends, so that a zombie waits and sees.
+    Return where a consumer stands; with `lock`, hold the row until the transaction ends: a zombie waits, then sees.
     """
-    cursor.execute(
-        "SELECT topic_id, next_offset, high_water FROM consumer_offsets "
-        "WHERE consumer = %s AND topic = %s AND partition = %s" + (" FOR UPDATE" if lock else ""),
-        [consumer, topic, partition],
-    )
+    cursor.execute(_PLACE_LOCKED if lock else _PLACE, [consumer, topic, partition])
     found = cursor.fetchone()
     return Place(topic, partition, *found) if found else None
 
@@ -144,18 +157,11 @@ def park(cursor: Cursor[Any], consumer: str, record: Record, *, code: str, probl
     )
 
 
-_COLUMNS: Final = 'number, consumer, topic, partition, "offset", key, value, headers, timestamp_ms, code, problem, attempts, parked_at'
-
-
 def waiting(cursor: Cursor[Any], consumer: str | None = None) -> list[DeadLetter]:
     """
     Return the letters that wait, in the order in which they must be taken.
     """
-    cursor.execute(
-        f"SELECT {_COLUMNS} FROM dead_letters WHERE state = 'waiting' AND (%s::text IS NULL OR consumer = %s) "
-        'ORDER BY consumer, topic, partition, "offset"',
-        [consumer, consumer],
-    )
+    cursor.execute(_WAITING, [consumer, consumer])
     return [_letter(row) for row in cursor.fetchall()]
 
 
@@ -169,11 +175,7 @@ def queue_behind(cursor: Cursor[Any], number: int) -> list[DeadLetter]:
     found = cursor.fetchone()
     if found is None:
         raise NoSuchDeadLetter(number=number)
-    cursor.execute(
-        f"SELECT {_COLUMNS} FROM dead_letters WHERE state = 'waiting' AND consumer = %s AND topic = %s "
-        'AND (key = %s OR number = %s) ORDER BY "offset" FOR UPDATE',
-        [*found, number],
-    )
+    cursor.execute(_QUEUE, [*found, number])
     letters = [_letter(row) for row in cursor.fetchall()]
     if letters and letters[0].number != number:
         raise NotTheFirst(number=number, first=letters[0].number)
