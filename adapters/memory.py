@@ -122,7 +122,8 @@ class MemoryStore:
         for stream, after in unit.expected.items():
             if self.version(stream) != after:
                 raise WrittenMeanwhile(streams=1)
-        if any(answer.command_id in self._answers for answer in unit.answers):
+        answered = [answer.command_id for answer in unit.answers]
+        if len(set(answered)) < len(answered) or any(command_id in self._answers for command_id in answered):
             raise WrittenMeanwhile
         for mark, stream in unit.marks.items():
             if self._marks.get(mark, stream) != stream:

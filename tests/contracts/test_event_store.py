@@ -218,6 +218,18 @@ def test_a_command_that_changes_nothing_is_answered_too(store: Store) -> None:
     assert list(store.answers([command_id(n) for n in range(3)]).values()) == answers
 
 
+def test_one_transaction_does_not_answer_a_command_twice(store: Store) -> None:
+    def answer_twice() -> None:
+        with store.transaction(commit()) as unit:
+            unit.append(COUNTER, [change(counter(1), 0, counted(1))])
+            unit.answer(Answer(command_id=command_id(1), digest="d", outcome="done"))
+            unit.answer(Answer(command_id=command_id(1), digest="d", outcome="done"))
+
+    with pytest.raises(WrittenMeanwhile):
+        answer_twice()
+    assert store.feed.high_water() == 0
+
+
 def test_a_unique_value_belongs_to_one_stream(store: Store) -> None:
     with store.transaction(commit()) as unit:
         unit.mark_unique("national number", [("1", counter(1)), ("2", counter(2))])
