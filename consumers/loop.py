@@ -113,7 +113,7 @@ class Loop:
         for attempt in range(1_000_000):
             try:
                 with self.database.session(WRITER) as session, session.cursor() as cursor:
-                    return Batch(cursor, self.effect, now_ms=self.now_ms()).take(records)
+                    Batch(cursor, self.effect, now_ms=self.now_ms()).take(records)
             except Unavailable as away:
                 if attempt == 0:
                     self.says(str(away))
@@ -121,6 +121,8 @@ class Loop:
                     return
             except places.OvertakenConsumer:
                 return  # the other one has it; the next rebalance tells us
+            else:
+                return
 
 
 class Batch:

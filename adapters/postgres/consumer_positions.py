@@ -28,11 +28,11 @@ _COLUMNS: Final = (
 _WAITING: Final = f"""
 SELECT {_COLUMNS} FROM dead_letters WHERE state = 'waiting' AND (%s::text IS NULL OR consumer = %s)
 ORDER BY consumer, topic, partition, "offset"
-"""
+"""  # noqa: S608  the columns are ours
 _QUEUE: Final = f"""
 SELECT {_COLUMNS} FROM dead_letters WHERE state = 'waiting' AND consumer = %s AND topic = %s
 AND (key = %s OR number = %s) ORDER BY "offset" FOR UPDATE
-"""
+"""  # noqa: S608  the columns are ours
 
 Headers = Sequence[tuple[str, bytes | None]]
 
