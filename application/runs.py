@@ -26,7 +26,7 @@ from application.runs_gates import (
     check_statements,
     line_of,
 )
-from application.runs_plan import UNDECIDED, Members, Planner, Seen, candidates_of, digest_again, run_id
+from application.runs_plan import UNDECIDED, Frozen, Members, Planner, Seen, candidates_of, digest_again, run_id
 from application.runs_ports import Registered, RunBook, RunKey, Totals
 from application.runs_refusals import (
     AnotherRunOpen,
@@ -103,28 +103,36 @@ class Runs:
         law_used = tuple(work.law_used(self.law, business_date=business_date))
         key, follows = self._next_round(job, business_date)
         run = run_id(key)
-        with self.store.transaction(self._commit(run, key, "planned", actor)) as unit:
+        commit = self._commit(run, key, "planned", actor)
+        with self.store.transaction(commit) as unit:
             self.book.exclusively(unit, job)
             if self._next_round(job, business_date) != (key, follows):
                 raise PlannedMeanwhile(job=job)
             first_ogm = self.book.first_ogm(unit) if work.takes_ogm else 0
             planner = Planner(
-                unit=unit, book=self.book, members=self.members, job=work, law=self.law, run=run, key=key,
-                law_used=law_used, first_ogm=first_ogm, seen=seen,
+                store=self.store, commit=commit, unit=unit, book=self.book, members=self.members, job=work,
+                law=self.law, run=run, key=key, law_used=law_used, first_ogm=first_ogm, seen=seen,
             )  # fmt: skip
             frozen = planner.freeze(candidates_of(self.store, self.book, self.members, work, follows))
             registered = Registered(
                 run=run, key=key, planned_by=actor, digest=frozen.digest, needs_approval=work.needs_approval,
                 items=frozen.items, first_ogm=first_ogm, follows=follows,
             )  # fmt: skip
-            self.book.register(unit, registered)
-            if first_ogm and frozen.items:
-                self.book.take_ogms(unit, run, first=first_ogm, count=frozen.items)
-            self.book.add_reasons(unit, run, frozen.reasons)
-            planned = Planned(
-                run, key, frozen.items, frozen.passed_over, frozen.amount_cents, frozen.digest, work.needs_approval
-            )
-            self._append(unit, run, lambda state: _planned(state, planned, actor, work, law_used))
+            return self._register(unit, registered, frozen, law_used)
+
+    def _register(self, unit: Unit, run: Registered, frozen: Frozen, law_used: tuple[Used, ...]) -> Planned:
+        """
+        Enter a frozen plan in the register, with its reasons and payment numbers, and record it.
+        """
+        self.book.register(unit, run)
+        if run.first_ogm and run.items:
+            self.book.take_ogms(unit, run.run, first=run.first_ogm, count=run.items)
+        self.book.add_reasons(unit, run.run, frozen.reasons)
+        planned = Planned(
+            run.run, run.key, frozen.items, frozen.passed_over, frozen.amount_cents, frozen.digest, run.needs_approval
+        )
+        rules = self.job(run.key.job).rules
+        self._append(unit, run.run, lambda state: _planned(state, planned, run.planned_by, rules, law_used))
         return planned
 
     def business_date_for(self, job: str, *, as_of: date) -> date:
@@ -362,7 +370,7 @@ class Runs:
 
 
 def _planned(
-    state: RunState, planned: Planned, actor: str, job: Job, law_used: tuple[Used, ...]
+    state: RunState, planned: Planned, actor: str, rules: tuple[str, ...], law_used: tuple[Used, ...]
 ) -> Sequence[runs.HappenedToRun]:
     return runs.plan(
         state,
@@ -375,7 +383,7 @@ def _planned(
         digest=planned.digest,
         needs_approval=planned.needs_approval,
         planned_by=actor,
-        basis=Basis(rules=job.rules, values=law_used),
+        basis=Basis(rules=rules, values=law_used),
     )
 
 

@@ -15,6 +15,7 @@ from application.runs_digest import PlanDigest, encode_basis, encode_decision, i
 from application.runs_ports import Item, NotSelected, Reason, Registered, RunBook, RunKey
 from domain.catalogue import Aggregate
 from domain.decisions import PassedOver, Selected
+from domain.envelope import Commit
 from domain.errors import BackofficeError, Refused
 from domain.events import Basis, Used
 from domain.facts import MemberFacts
@@ -133,9 +134,10 @@ class Planner:
     """
 
     def __init__(
-        self, *, unit: Unit, book: RunBook, members: Members, job: Job, law: Parameters, run: StreamId, key: RunKey,
-        law_used: Sequence[Used], first_ogm: int, seen: Seen,
+        self, *, store: EventStore, commit: Commit, unit: Unit, book: RunBook, members: Members, job: Job,
+        law: Parameters, run: StreamId, key: RunKey, law_used: Sequence[Used], first_ogm: int, seen: Seen,
     ) -> None:  # fmt: skip
+        self._store, self._commit = store, commit
         self._unit, self._book, self._members = unit, book, members
         self._job, self._law, self._run, self._key = job, law, run, key
         self._first_ogm, self._seen = first_ogm, seen
@@ -153,7 +155,7 @@ class Planner:
     def _freeze_page(self, streams: Sequence[StreamId]) -> None:
         items: list[Item] = []
         passed_over: list[NotSelected] = []
-        for stream, member, known in load_page(self._unit, self._members, self._job, streams):
+        for stream, member, known in self._look_at(streams):
             outcome = self._decide(stream, Candidate(stream, self._members.facts_of(member.state), known.state))
             if isinstance(outcome, Selected):
                 items.append(self._item(Decided(stream, known.version, member.version, outcome)))
@@ -166,6 +168,13 @@ class Planner:
             self._passed_over += len(passed_over)
             self._digest.passed_over(passed_over)
             self._book.add_passed_over(self._unit, self._run, passed_over)
+
+    def _look_at(self, streams: Sequence[StreamId]) -> Sequence[OnePage]:
+        """
+        Load a page in a transaction of its own: a unit remembers the version of everything it ever loaded.
+        """
+        with self._store.transaction(self._commit) as looking:
+            return list(load_page(looking, self._members, self._job, streams))
 
     def _decide(self, stream: StreamId, candidate: Candidate) -> Selected[Any] | PassedOver:
         ogm = ogm_of(first_ogm=self._first_ogm, ordinal=self._items + 1)
