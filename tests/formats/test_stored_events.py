@@ -123,9 +123,7 @@ def test_every_event_comes_back_as_it_was(event: type[Event], data: st.DataObjec
     state = write(happened, of)
     STORED.check([happened], [of.name], [state])
     assert read(of.name, state) == happened
-    for name in of.sealed:
-        value = getattr(happened, name)
-        assert len(value) < 8 or json.dumps(value)[1:-1].encode() not in state
+    assert json.loads(state).keys() == {"type", *of.clear, *(["sealed"] if of.sealed else [])}
 
 
 @pytest.mark.parametrize("aggregate", AGGREGATES, ids=lambda aggregate: aggregate.context + f"-{aggregate.kind.name}")
