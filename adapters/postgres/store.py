@@ -178,5 +178,13 @@ class PostgresStore:
                 unlike += heads.unlike_replay(cursor, self.stored, aggregate, page)
         return unlike
 
+    def heads_of_unlike_replay(self, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]) -> Sequence[StreamId]:
+        """
+        Return which of these streams have a head row that is not what replay gives.
+        """
+        with self._database.session(WRITER) as session, session.cursor() as cursor:
+            take_append_lock(cursor)
+            return heads.unlike_replay(cursor, self.stored, aggregate, streams)
+
     def heads_equal_replay(self, aggregate: Aggregate[Any, Any]) -> bool:
         return not self.heads_unlike_replay(aggregate)

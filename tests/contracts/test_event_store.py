@@ -130,6 +130,14 @@ def test_one_transaction_may_append_twice_and_sees_what_it_appended(store: Store
     assert second.position == first.position + 1
 
 
+def test_states_can_be_looked_at_without_a_transaction(store: Store) -> None:
+    record(store, change(counter(1), 0, counted(5)))
+    assert store.load(COUNTER, [counter(1), counter(2)]) == {
+        counter(1): (Counter(total=5, counted=1), 1),
+        counter(2): (Counter(), 0),
+    }
+
+
 def test_a_change_without_events_records_nothing(store: Store) -> None:
     record(store, change(counter(1), 0))
     assert store.feed.high_water() == 0
