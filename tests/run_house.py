@@ -18,7 +18,7 @@ from adapters.run_workers import crew_of
 from adapters.sealing import MasterKey
 from application.jobs import Job
 from application.ports import Change
-from application.runs import Runs
+from application.runs import Planned, Runs
 from application.runs_plan import Members
 from domain.catalogue import Aggregate
 from domain.envelope import Commit
@@ -161,3 +161,12 @@ def settle_all(runs: Runs, job: str, as_of: date) -> StreamId:
     runs.execute(planned.run, as_of=as_of, actor=ANN)
     assert all(control.expected == control.actual for control in runs.settle(planned.run, actor=ANN))
     return planned.run
+
+
+def approved(runs: Runs, job: str, day: date) -> Planned:
+    """
+    Plan for a day on that day, and let a second person approve it.
+    """
+    planned = runs.plan(job, business_date=day, as_of=day, actor=ANN)
+    runs.approve(planned.run, digest=planned.digest, actor=BERT)
+    return planned
