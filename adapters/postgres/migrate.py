@@ -31,19 +31,19 @@ class EditedMigration(Refused):
     """
 
 
-class NewerDatabase(Refused):
+class NewerDatabase(Unavailable):
     """
     The database was made by a newer version of the program; install that version. Nothing was changed.
     """
 
 
-class OlderDatabase(Refused):
+class OlderDatabase(Unavailable):
     """
     The database was made by an older version of the program; make a back-up, then run: backoffice migrate
     """
 
 
-class EmptyDatabase(Refused):
+class EmptyDatabase(Unavailable):
     """
     The database holds nothing of the back office yet; run: backoffice init
     """

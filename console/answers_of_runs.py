@@ -1,0 +1,110 @@
+"""
+What the `run` commands answer with `--json`; see `console.answers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from uuid import UUID
+
+import msgspec
+
+from adapters.postgres.looking import RunLine
+from application.runs_ports import Totals
+from application.runs_show import ItemView, PassedOverView, RunView
+from domain.run import Control
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a command answers.
+    """
+
+
+class Planned(Answer, frozen=True, kw_only=True):
+    """
+    `run plan`: what was frozen; approve exactly this `digest`.
+    """
+
+    run: UUID
+    job: str
+    business_date: date
+    round: int
+    items: int
+    passed_over: int
+    amount_cents: int
+    digest: str
+    needs_approval: bool
+
+
+class LeftOutItem(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One item that was planned and then refused or parked: the reason code, and what differs in words.
+    """
+
+    ordinal: int
+    member: UUID
+    outcome: str
+    reason: str
+    detail: str
+
+
+class RunShown(Answer, frozen=True, kw_only=True):
+    """
+    `run show`: the run as a whole, with a page of who is selected and of who is not, each with the reason.
+    """
+
+    run: RunView
+    items: Sequence[ItemView] = ()
+    passed_over: Sequence[PassedOverView] = ()
+    left_out: Sequence[LeftOutItem] = ()
+
+
+class RunMoved(Answer, frozen=True, kw_only=True):
+    """
+    `run approve`, `run abandon`: the run and the phase it is in now.
+    """
+
+    run: UUID
+    phase: str
+
+
+class Executed(Answer, frozen=True, kw_only=True):
+    """
+    `run execute`: what became of the items; `not_done` counts the others by outcome and reason.
+    """
+
+    run: UUID
+    phase: str
+    totals: Totals
+    not_done: Mapping[str, int]
+
+
+class Settled(Answer, frozen=True, kw_only=True):
+    """
+    `run settle`: every control total with both figures.
+    """
+
+    run: UUID
+    agrees: bool
+    controls: Sequence[Control]
+
+
+class AgencyFile(Answer, frozen=True, kw_only=True):
+    """
+    `run file`: the file for the Agency and its closing totals.
+    """
+
+    path: str
+    count: int
+    amount_cents: int
+    sha256: str
+
+
+class RunList(Answer, frozen=True, kw_only=True):
+    """
+    `run list`: runs, the newest business date first.
+    """
+
+    runs: Sequence[RunLine]

@@ -1,0 +1,60 @@
+"""
+`backoffice doctor`: is this a database that money may be trusted to, and does every cent and every head row agree?
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from console.asking import Asked, asks, back_office
+from console.exits import Exit
+from console.output import give, out, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from adapters.postgres.self_check import Check
+    from adapters.wiring import Backoffice
+
+
+@click.command("doctor")
+@click.option("--all", "everything", is_flag=True, help="Compare every head row with replay, not a sample.")
+@asks
+def doctor_command(asked: Asked, everything: bool) -> None:
+    """
+    Look at the machine, the database, the grants, every cent, and the head rows; say what is wrong and what to do.
+
+    Example: ./backoffice doctor
+    """
+    from console.answers import CheckLine, Examined
+
+    with back_office(asked) as backoffice:
+        checks = _checks(backoffice, everything=everything)
+    lines = [CheckLine(name=each.name, ok=each.ok, sentence=each.sentence) for each in checks]
+    answer = Examined(ok=all(each.ok for each in lines), checks=lines)
+
+    def show() -> None:
+        table(("", "check", ""), [("ok" if each.ok else "BAD", each.name, each.sentence) for each in lines])
+        bad = sum(not each.ok for each in lines)
+        out("Everything is in order." if not bad else f"{bad} of {len(lines)} checks are bad.")
+
+    give(answer, show, as_json=asked.as_json)
+    if not answer.ok:
+        click.get_current_context().exit(Exit.DIFFERENCES)
+
+
+def _checks(backoffice: Backoffice, *, everything: bool) -> Sequence[Check]:
+    from adapters.postgres.proofs import cents_agree, heads_agree
+    from adapters.postgres.self_check import Surroundings, self_check
+
+    around = Surroundings(os.environ, backoffice.clock, Path(backoffice.settings.home))
+    backoffice.catch_up()
+    return [
+        *self_check(backoffice.database, around),
+        *cents_agree(backoffice.database),
+        heads_agree(backoffice.store, everything=everything),
+    ]

@@ -1,0 +1,96 @@
+"""
+`backoffice today`: the legal calendar, the worklists and the bank, as they stand on a day.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from console.asking import Asked, asks, back_office, beginning, day_of
+from console.output import euros, give, heading, out, table
+
+if TYPE_CHECKING:
+    from application.runs_today import TodayLine
+    from console.answers import CalendarLine, Today
+
+_COLOURS: Final = {"late": "red", "impossible": "red", "due": "yellow", "waiting": "yellow", "done": "green"}
+
+
+@click.command("today")
+@asks
+def today_command(asked: Asked) -> None:
+    """
+    Say which runs are due, late, waiting or impossible on a day, what waits for a person, and how far the bank is.
+
+    Example: ./backoffice today --on 2026-05-04
+    """
+    from adapters.postgres.looking import chains, worklists
+    from application.runs_today import today
+    from console.answers import Today
+
+    with back_office(asked) as backoffice:
+        day, since = day_of(asked, backoffice), beginning(backoffice)
+        backoffice.catch_up()
+        lines = today(backoffice.runs, as_of=day, since=since)
+        found = Today(
+            on=day,
+            since=since,
+            calendar=[_line(line) for line in lines],
+            worklists=worklists(backoffice.database),
+            accounts=chains(backoffice.database),
+        )
+    give(found, lambda: _show(found), as_json=asked.as_json)
+
+
+def _line(line: TodayLine) -> CalendarLine:
+    from console.answers import CalendarLine
+
+    return CalendarLine(
+        job=line.job, year=line.year, status=line.status, planned=line.planned,
+        latest=line.line.latest if line.line else None, phase=line.phase, waits_for=line.waits_for,
+        left_over=line.left_over, run=line.run, rules=line.line.rules if line.line else (),
+    )  # fmt: skip
+
+
+def _show(found: Today) -> None:
+    out(click.style(f"{found.on:%A} {found.on}", bold=True))
+    heading("The legal year")
+    rows = [(line.planned, f"{line.job} {line.year}" if line.year != found.on.year else line.job, _status(line),
+             line.latest, _remark(line)) for line in found.calendar]  # fmt: skip
+    table(("day", "run", "", "last day", ""), rows)
+    heading("Waiting for a person")
+    waiting = [each for each in found.worklists if each.items]
+    if waiting:
+        table(
+            ("list", "", "amount", "what"),
+            [
+                (each.name, each.items, euros(each.amount_cents) if each.amount_cents else "", each.what)
+                for each in waiting
+            ],
+            right=("", "amount"),
+        )
+        out("The lines of a list: backoffice show worklist LIST")
+    else:
+        out("Nothing.")
+    heading("The bank")
+    for chain in found.accounts:
+        until = f"statements up to {chain.last}, closed on {chain.closed_on}" if chain.last else "no statement yet"
+        out(f"{_grouped(chain.account)}  {until}{f', {euros(chain.closing_cents)}' if chain.last else ''}")
+        if chain.waiting:
+            out(f"  {', '.join(chain.waiting)} came early: statement {chain.waits_for} is missing")
+
+
+def _status(line: CalendarLine) -> str:
+    return line.status
+
+
+def _remark(line: CalendarLine) -> str:
+    left = f"{line.left_over} left out" if line.left_over else ""
+    waits = f"for {line.waits_for}" if line.waits_for and not line.waits_for[0].isupper() else line.waits_for
+    return "; ".join(part for part in (waits, left) if part)
+
+
+def _grouped(iban: str) -> str:
+    return " ".join(iban[start : start + 4] for start in range(0, len(iban), 4))
