@@ -8,6 +8,7 @@ is decoded. Fields marked as personal leave the JSON and come back as one sealed
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, Union, cast
 
 import msgspec
@@ -16,11 +17,10 @@ from domain.catalogue import Aggregate
 from domain.errors import Refused, Unreadable
 from domain.events import Event
 from domain.personal import ERASED
+from formats.stored_shapes import BOX, EventType, event_type, folding_shape
 
 #: An event is a fact, not a document; what is larger belongs in a file of its own.
 EVENT_BYTES_MAX: Final = 256 * 1024
-_BOX: Final = "sealed"
-
 #: One step from a version to the next, on the plain JSON object. Sealed fields may be absent: never require one.
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -47,19 +47,6 @@ class UnstorableEvent(Refused):
     """
     An event holds a value that would not come back as it was, such as half a character; nothing was recorded.
     """
-
-
-class EventType(NamedTuple):
-    """
-    One stored type at its newest version. `sealed` names the fields that go into the box.
-    """
-
-    name: str
-    event: type[Event]
-    sealed: tuple[str, ...]
-    clear: tuple[str, ...]
-    #: The shape in the row: the event itself, or its clear fields and the box.
-    stored: type[msgspec.Struct]
 
 
 class Boxed(NamedTuple):
@@ -112,7 +99,7 @@ class StoredEvents:
                 yield older, (of, steps)
 
     def _stream_decoder(self, aggregate: Aggregate[Any, Any]) -> Callable[[bytes], list[Any]]:
-        shapes = tuple(self.by_event[event].stored for event in aggregate.events)
+        shapes = tuple(folding_shape(self.by_event[event]) for event in aggregate.events)
         return msgspec.json.Decoder(list[Union[shapes]]).decode  # type: ignore[valid-type] # noqa: UP007
 
     def _page_decoder(self) -> Callable[[bytes], list[Any]] | None:
@@ -155,9 +142,23 @@ class StoredEvents:
         """
         if of.sealed:
             fields = {name: getattr(event, name) for name in of.clear}
-            fields[_BOX] = box
+            fields[BOX] = box
             return self._encoded(of.stored(**fields), of)
         return self._encoded(event, of)
+
+    def states_of(
+        self, events: Sequence[Event], types: Sequence[EventType], boxes: Sequence[bytes | None] | None = None
+    ) -> list[bytes]:
+        """
+        Do what `state_of` does for many; without boxes, none of them has a personal field.
+        """
+        if boxes is not None:
+            return list(map(self.state_of, events, types, boxes))
+        with suppress(TypeError, ValueError, OverflowError):
+            states = list(map(self._encode, events))
+            if max(map(len, states), default=0) <= EVENT_BYTES_MAX:
+                return states
+        return list(map(self.state_of, events, types))  # says which
 
     def _encoded(self, value: Any, of: EventType) -> bytes:
         try:
@@ -197,7 +198,7 @@ class StoredEvents:
         of = self._by_stored.get(type(stored))
         if of is None:
             return cast(Event, stored)
-        return Boxed(of.name, getattr(stored, _BOX), {field: getattr(stored, field) for field in of.clear}, of, ())
+        return Boxed(of.name, getattr(stored, BOX), {field: getattr(stored, field) for field in of.clear}, of, ())
 
     def read_page(self, names: Sequence[str], states: Sequence[bytes]) -> list[Event | Boxed]:
         """
@@ -216,7 +217,7 @@ class StoredEvents:
             of = boxed.get(type(stored))
             if of is not None:
                 clear = {name: getattr(stored, name) for name in of.clear}
-                events[index] = Boxed(of.name, getattr(stored, _BOX), clear, of, ())
+                events[index] = Boxed(of.name, getattr(stored, BOX), clear, of, ())
         return events
 
     def _read_older(self, name: str, state: bytes) -> Event | Boxed:
@@ -227,8 +228,8 @@ class StoredEvents:
             fields = msgspec.json.decode(state, type=dict[str, Any])
             if fields.pop("type") != _tag(name):
                 raise MisshapenEvent(type=name)
-            if _BOX in fields:
-                return Boxed(name, msgspec.convert(fields.pop(_BOX), bytes), fields, of, upcasts)
+            if BOX in fields:
+                return Boxed(name, msgspec.convert(fields.pop(BOX), bytes), fields, of, upcasts)
         except (msgspec.MsgspecError, KeyError):
             raise MisshapenEvent(type=name) from None
         return self._upcast(name, fields, of, upcasts)
@@ -263,22 +264,14 @@ class StoredEvents:
 
     def read_stream(self, aggregate: Aggregate[Any, Any], joined: bytes) -> list[Any]:
         """
-        Return the events of one stream from its states, joined by commas, in one decode; personal fields `[erased]`.
-
-        States are folded from this: what is decided never needs a personal field (`domain.personal`).
+        Return the events of one stream from its states, joined by commas, in one decode, as folding needs them:
+        personal fields read `[erased]`, and why something was decided is left unread (`stored_shapes.folding_shape`).
         """
         rows = b"[" + joined + b"]"
         try:
-            events = self._streams[_key(aggregate)](rows)
+            return self._streams[_key(aggregate)](rows)
         except msgspec.MsgspecError:
             return self._read_mixed(aggregate.context, rows)
-        boxed = self._by_stored
-        for index, stored in enumerate(events):
-            of = boxed.get(type(stored))
-            if of is not None:
-                clear = {name: getattr(stored, name) for name in of.clear}
-                events[index] = of.event(**clear, **dict.fromkeys(of.sealed, ERASED))
-        return events
 
     def _read_mixed(self, context: str, rows: bytes) -> list[Any]:
         """
@@ -317,71 +310,3 @@ def _tag(name: str) -> str:
     base, version = _split(name)
     short = base.rpartition(".")[2]
     return short if version == 1 else f"{short}/{version}"
-
-
-def event_type(context: str, event: type[Event]) -> EventType:
-    """
-    Return how an event class is stored. Version 2 and up say so in their tag: `tag="ZorgpremieCharged/2"`.
-    """
-    tag = cast(str, event.__struct_config__.tag)
-    name = f"{context}.{tag}" if "/" in tag else f"{context}.{tag}/1"
-    fields = msgspec.structs.fields(event)
-    sealed = tuple(field.name for field in fields if _is_sealed(event, field.name))
-    clear = tuple(field.name for field in fields if field.name not in sealed)
-    if _BOX in clear:
-        raise ValueError(f"{name} has a field named {_BOX}: that is where the box stands")
-    stored = _stored_shape(event, tag, clear) if sealed else event
-    return EventType(name, event, sealed, clear, stored)
-
-
-def _stored_shape(event: type[Event], tag: str, clear: tuple[str, ...]) -> type[msgspec.Struct]:
-    shape: list[Any] = []
-    for field in msgspec.structs.fields(event):
-        if field.name not in clear:
-            continue
-        if field.default_factory is not msgspec.NODEFAULT:
-            default = msgspec.field(default_factory=field.default_factory)
-            shape.append((field.name, field.type, default))
-        elif field.default is not msgspec.NODEFAULT:
-            shape.append((field.name, field.type, field.default))
-        else:
-            shape.append((field.name, field.type))
-    shape.append((_BOX, bytes))
-    return msgspec.defstruct(
-        event.__name__,
-        shape,
-        kw_only=True,
-        frozen=True,
-        tag_field="type",
-        tag=tag,
-        forbid_unknown_fields=True,
-        gc=False,
-    )
-
-
-def _is_sealed(event: type[Event], name: str) -> bool:
-    """
-    Tell whether a field carries the mark. A mark deeper down, or not on text, would not be sealed: that is refused.
-    """
-    info = cast(msgspec.inspect.StructType, msgspec.inspect.type_info(event))
-    of = next(field.type for field in info.fields if field.name == name)
-    if isinstance(of, msgspec.inspect.Metadata) and "sealed" in (of.extra or {}):
-        if not isinstance(of.type, msgspec.inspect.StrType):
-            raise ValueError(f"{event.__name__}.{name} is marked as personal and must be text")
-        return True
-    if _mentions_seal(of, set()):
-        raise ValueError(f"{event.__name__}.{name} holds a personal part; only whole text fields can be sealed")
-    return False
-
-
-def _mentions_seal(info: object, seen: set[int]) -> bool:
-    if id(info) in seen:
-        return False
-    seen.add(id(info))
-    if isinstance(info, msgspec.inspect.Metadata) and "sealed" in (info.extra or {}):
-        return True
-    if isinstance(info, (tuple, list)):
-        return any(_mentions_seal(part, seen) for part in info)
-    if isinstance(info, msgspec.Struct):
-        return any(_mentions_seal(getattr(info, name), seen) for name in info.__struct_fields__)
-    return False

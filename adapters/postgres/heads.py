@@ -7,6 +7,7 @@ made again (`rebuild_heads`), and compared with replay (`heads_unlike_replay`).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 import msgspec
 from psycopg import Cursor
 
+from adapters.postgres.recorder import COPY_FROM, COPY_HEADER, COPY_SLICE, COPY_TRAILER
 from application.ports import Loaded
 from domain.catalogue import Aggregate
 from domain.ids import StreamId
@@ -45,6 +47,8 @@ FROM unnest(%b::uuid[], %b::bigint[], %b::bytea[]) AS moved(stream, version, sta
 ON CONFLICT (stream) DO UPDATE
 SET version = excluded.version, fold_version = excluded.fold_version, state = excluded.state
 """
+_BEGIN_SQL: Final = "COPY heads (stream, kind, version, fold_version, state) FROM STDIN (FORMAT BINARY)"
+_ROW: Final = struct.Struct("!hi16sihiqiii")
 _STREAMS_SQL: Final = """
 SELECT originator_id FROM events
 WHERE originator_version = 1 AND get_byte(uuid_send(originator_id), 13) = %b AND originator_id > %b
@@ -60,7 +64,7 @@ class Moved(NamedTuple):
 
     streams: list[UUID]
     versions: list[int]
-    states: list[bytes]
+    states: list[Any]
 
 
 def load(
@@ -121,7 +125,33 @@ def move(cursor: Cursor[Any], aggregate: Aggregate[Any, Any], moved: Moved) -> N
     """
     Write where streams stand now, under the append lock.
     """
-    cursor.execute(_MOVE_SQL, (int(aggregate.kind), aggregate.fold_version, *moved))
+    states = list(map(encode_state, moved.states))
+    cursor.execute(_MOVE_SQL, (int(aggregate.kind), aggregate.fold_version, moved.streams, moved.versions, states))
+
+
+def begin(cursor: Cursor[Any], aggregate: Aggregate[Any, Any], begun: Moved) -> None:
+    """
+    Write the heads of streams whose first events were added just now: nobody can have written one before.
+    """
+    if len(begun.streams) < COPY_FROM:
+        move(cursor, aggregate, begun)
+        return
+    with cursor.copy(_BEGIN_SQL) as copy:
+        for piece in _packed(aggregate, begun):
+            copy.write(piece)
+
+
+def _packed(aggregate: Aggregate[Any, Any], begun: Moved) -> Iterator[bytes]:
+    row, kind, fold_version = _ROW.pack, int(aggregate.kind), aggregate.fold_version
+    yield COPY_HEADER
+    for start in range(0, len(begun.streams), COPY_SLICE):
+        part = slice(start, start + COPY_SLICE)
+        pieces: list[bytes] = []
+        for stream, version, state in zip(*(column[part] for column in begun), strict=True):
+            encoded = encode_state(state)
+            pieces += (row(5, 16, stream.bytes, 2, kind, 8, version, 4, fold_version, len(encoded)), encoded)
+        yield b"".join(pieces)
+    yield COPY_TRAILER
 
 
 def streams_after(
@@ -153,7 +183,7 @@ def rebuild_page(
     Make the heads of these streams again, under the append lock.
     """
     replayed = replay(cursor, stored, aggregate, streams)
-    states = [encode_state(replayed[stream].state) for stream in streams]
+    states = [replayed[stream].state for stream in streams]
     move(cursor, aggregate, Moved(list(streams), [replayed[stream].version for stream in streams], states))
 
 

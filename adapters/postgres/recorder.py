@@ -29,7 +29,8 @@ APPEND_LOCK: Final = 7_340_021_102
 LOCK_SECONDS: Final = 10
 #: From this many events on, COPY is faster than one INSERT.
 COPY_FROM: Final = 64
-_SLICE: Final = 500
+#: Rows that go to the server at once: it writes them while we make the next ones.
+COPY_SLICE: Final = 500
 
 _LOCK_SQL: Final = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SELECT pg_advisory_xact_lock({APPEND_LOCK})"
 _INSERT_SQL: Final = """
@@ -40,10 +41,8 @@ RETURNING notification_id
 _COPY_SQL: Final = "COPY events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)"
 _LAST_SQL: Final = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_notification_id_seq"
 
-_COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
-_COPY_TRAILER: Final = struct.pack("!h", -1)
-_KEY: Final = struct.Struct("!hi16siq")
-_LENGTH: Final = struct.Struct("!i")
+COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
+COPY_TRAILER: Final = struct.pack("!h", -1)
 
 
 class StoreBusy(Unavailable):
@@ -115,11 +114,10 @@ def packed(rows: EventRows) -> Iterator[bytes]:
     """
     Give the rows as PostgreSQL's binary COPY format, a slice at a time.
     """
-    key, length = _KEY.pack, _LENGTH.pack
-    names = {name: length(len(name.encode())) + name.encode() for name in set(rows.types)}
-    yield _COPY_HEADER
-    for start in range(0, len(rows.streams), _SLICE):
-        part = slice(start, start + _SLICE)
+    row_of = {name: _row_of(name.encode()) for name in set(rows.types)}
+    yield COPY_HEADER
+    for start in range(0, len(rows.streams), COPY_SLICE):
+        part = slice(start, start + COPY_SLICE)
         pieces: list[bytes] = []
         before, raw = None, b""
         for stream, version, name, state in zip(
@@ -127,9 +125,14 @@ def packed(rows: EventRows) -> Iterator[bytes]:
         ):
             if stream is not before:
                 before, raw = stream, stream.bytes
-            pieces += (key(4, 16, raw, 8, version), names[name], length(len(state)), state)
+            pack, type_length, type_name = row_of[name]
+            pieces += (pack(4, 16, raw, 8, version, type_length, type_name, len(state)), state)
         yield b"".join(pieces)
-    yield _COPY_TRAILER
+    yield COPY_TRAILER
+
+
+def _row_of(name: bytes) -> tuple[Callable[..., bytes], int, bytes]:
+    return struct.Struct(f"!hi16siqi{len(name)}si").pack, len(name), name
 
 
 class Recorder(PostgresApplicationRecorder):

@@ -21,7 +21,7 @@ from application.ports import Answer, Change, Loaded, MarkTaken, WrittenMeanwhil
 from domain.catalogue import Aggregate
 from domain.envelope import Commit
 from domain.events import Event
-from domain.ids import StreamId, owner_of
+from domain.ids import MemberId, StreamId, owner_of
 from formats.stored import EventType, StoredEvents
 
 _ANSWER_SQL: Final = """
@@ -75,15 +75,19 @@ class PostgresUnit:
         changes = [change for change in changes if change.events]
         if not changes:
             return
-        moved = self._moved(aggregate, changes)
+        begun, moved = self._moved(aggregate, changes)
         try:
             positions = append_rows(self.cursor, self._rows(changes))
         except errors.UniqueViolation:
             raise WrittenMeanwhile(streams=len(changes)) from None
         self._locked = True
         self._refuse_gaps(changes)
-        heads.move(self.cursor, aggregate, moved)
-        self._versions.update(zip(map(StreamId, moved.streams), moved.versions, strict=True))
+        if begun.streams:
+            heads.begin(self.cursor, aggregate, begun)
+        if moved.streams:
+            heads.move(self.cursor, aggregate, moved)
+        for streams, versions, _ in (begun, moved):
+            self._versions.update(zip(map(StreamId, streams), versions, strict=True))
         first = positions[0] if self._positions is None else self._positions[0]
         self._positions = range(first, positions[-1] + 1)
 
@@ -140,16 +144,22 @@ class PostgresUnit:
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
-    def _moved(self, aggregate: Aggregate[Any, Any], changes: Sequence[Change[Any, Any]]) -> heads.Moved:
-        moved = heads.Moved([], [], [])
+    def _moved(
+        self, aggregate: Aggregate[Any, Any], changes: Sequence[Change[Any, Any]]
+    ) -> tuple[heads.Moved, heads.Moved]:
+        """
+        Return where new streams stand, and where those stand that had events before.
+        """
+        begun, moved = heads.Moved([], [], []), heads.Moved([], [], [])
         kind = int(aggregate.kind)
         for stream, after_version, events, state in changes:
             if stream.int >> 16 & 0xFF != kind:
                 raise ValueError(f"{stream} is not a stream of {aggregate.context} kind {kind}")
-            moved.streams.append(stream)
-            moved.versions.append(after_version + len(events))
-            moved.states.append(heads.encode_state(state))
-        return moved
+            streams, versions, states = moved if after_version else begun
+            streams.append(stream)
+            versions.append(after_version + len(events))
+            states.append(state)
+        return begun, moved
 
     def _rows(self, changes: Sequence[Change[Any, Any]]) -> EventRows:
         events: list[Event] = []
@@ -159,42 +169,38 @@ class PostgresUnit:
             events += added
             streams += [stream] * len(added)
             versions += range(after_version + 1, after_version + 1 + len(added))
-        types = [self._stored.type_of(event) for event in events]
-        boxes = self._boxes(streams, versions, events, types)
+        types = list(map(self._stored.type_of, events))
         names = [of.name for of in types]
-        state_of, check, checked = self._stored.state_of, self._stored.check, self._checked
+        owners = self._owners(streams, types)
+        stored, checked = self._stored, self._checked
 
         def states(part: slice) -> Sequence[bytes]:
-            some, of_some, places = events[part], types[part], range(part.start, part.stop)
-            if boxes:
-                found = [state_of(e, of, boxes.get(p)) for e, of, p in zip(some, of_some, places, strict=False)]
-            else:
-                found = list(map(state_of, some, of_some))
+            some, of_some, boxes = events[part], types[part], None
+            if owners:
+                boxes = list(map(self._box, streams[part], versions[part], some, of_some, owners[part]))
+            found = stored.states_of(some, of_some, boxes)
             if checked:
-                check(some, names[part], found)
+                stored.check(some, names[part], found)
             return found
 
         return EventRows(streams, versions, names, states)
 
-    def _boxes(
-        self, streams: Sequence[UUID], versions: Sequence[int], events: Sequence[Event], types: Sequence[EventType]
-    ) -> dict[int, bytes]:
+    def _owners(self, streams: Sequence[UUID], types: Sequence[EventType]) -> list[MemberId | None]:
         """
-        Seal the personal fields, with the keys of all owners fetched at once; by place in the batch.
+        Return whose key seals each event, None where nothing is sealed; the keys of all are fetched at once.
         """
-        sealed = [place for place, of in enumerate(types) if of.sealed]
+        sealed = {stream for stream, of in zip(streams, types, strict=True) if of.sealed}
         if not sealed:
-            return {}
-        owners = {place: owner_of(streams[place]) for place in sealed}
-        self._ciphers.fetch_or_make(sorted(set(owners.values())))
-        boxes = {}
-        for place in sealed:
-            of = types[place]
-            personal = self._stored.personal_of(events[place], of)
-            boxes[place] = self._ciphers.seal(
-                owners[place], place_of(streams[place], versions[place], of.name), personal
-            )
-        return boxes
+            return []
+        owner = {stream: owner_of(stream) for stream in sealed}
+        self._ciphers.fetch_or_make(list(owner.values()))
+        return [owner[stream] if of.sealed else None for stream, of in zip(streams, types, strict=True)]
+
+    def _box(self, stream: UUID, version: int, event: Event, of: EventType, owner: MemberId | None) -> bytes | None:
+        if owner is None:
+            return None
+        personal = self._stored.personal_of(event, of)
+        return self._ciphers.seal(owner, place_of(stream, version, of.name), personal)
 
     def _refuse_gaps(self, changes: Sequence[Change[Any, Any]]) -> None:
         """
