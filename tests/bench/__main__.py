@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from tests.bench import harness, report, store_figures
+from tests.bench import harness, model_figures, report, store_figures
 from tests.bench.harness import Bench
 
 GROUPS: Final[Mapping[str, Callable[[Bench], None]]] = {
     "append": store_figures.append,
     "load": store_figures.load,
     "sealing": store_figures.sealing,
+    "projection": model_figures.projection,
 }
 #: Takes minutes, so it is only taken when asked for by name.
 ON_REQUEST: Final = frozenset({"million"})

@@ -100,6 +100,8 @@ class Stopwatch:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
+        gc.collect()
+        gc.freeze()  # what was prepared is nobody's garbage
         server, client, start = self.bench.server_seconds(), time.process_time(), time.perf_counter()
         try:
             yield
@@ -107,6 +109,7 @@ class Stopwatch:
             self.seconds += time.perf_counter() - start
             self.client += time.process_time() - client
             self.server += self.bench.server_seconds() - server
+            gc.unfreeze()
 
     def took(self, items: int) -> Took:
         return Took(items, self.seconds, self.client, self.server)
@@ -205,7 +208,6 @@ class Bench:
         return took
 
     def turn(self, side: Side) -> Took:
-        gc.collect()
         self.admin("CHECKPOINT")
         watch = Stopwatch(self)
         items = side(watch)

@@ -119,9 +119,13 @@ def twenty(number: int) -> list[HappenedToAffiliation]:
     """
     if number % 10 < 3:
         earlier = [charged(2020), paid(2020, number)]
-        later = [event for year in range(2021, 2026) for event in (charged(year), invited(year, number), paid(year, number))]
+        later = [
+            event for year in range(2021, 2026) for event in (charged(year), invited(year, number), paid(year, number))
+        ]
         return [opened(2020), *earlier, *later, charged(2026), paid(2026, number)]
-    years = [event for year in range(2020, 2026) for event in (charged(year), invited(year, number), paid(year, number))]
+    years = [
+        event for year in range(2020, 2026) for event in (charged(year), invited(year, number), paid(year, number))
+    ]
     return [opened(2020), *years, charged(2026)]
 
 
@@ -133,7 +137,9 @@ def asked(ids: Sequence[MemberId], year: int) -> list[History]:
     """
     Return the two events that a run of invitations records for each.
     """
-    return [History(affiliation_of(member), [charged(year), invited(year, number)]) for number, member in enumerate(ids)]
+    return [
+        History(affiliation_of(member), [charged(year), invited(year, number)]) for number, member in enumerate(ids)
+    ]
 
 
 def person(number: int) -> list[m.HappenedToMember]:
@@ -161,9 +167,7 @@ def changes(of: Sequence[History], *, after: int = 0) -> list[Change[Affiliation
     """
     Return the histories as changes of streams that stand at version `after`, with their states folded.
     """
-    return [
-        Change(stream, after, events, AFFILIATION.fold(events)) for stream, events in of
-    ]
+    return [Change(stream, after, events, AFFILIATION.fold(events)) for stream, events in of]
 
 
 def changes_of(

@@ -5,9 +5,8 @@ The store itself: bulk append, bulk load, sealing.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -219,9 +218,7 @@ def load(bench: Bench) -> None:
 
         def library(watch: Stopwatch) -> int:
             with watch.timed():
-                folded["stock"] = {
-                    history.stream: app.repository.get(history.stream) for history in few
-                }
+                folded["stock"] = {history.stream: app.repository.get(history.stream) for history in few}
             return len(few)
 
         def read_only(watch: Stopwatch) -> int:
@@ -298,12 +295,12 @@ def sealing(bench: Bench) -> None:
     What sealing adds to an append in which every tenth event has a personal field.
     """
     ids = material.members(bench.size(10_000, 200), seed=bench.seed)
-    some = [
-        material.History(material.affiliation_of(member), _one_in_ten(number)) for number, member in enumerate(ids)
-    ]
+    some = [material.History(material.affiliation_of(member), _one_in_ten(number)) for number, member in enumerate(ids)]
     events = sum(len(history.events) for history in some)
     sealed = [material.changes(batch) for batch in material.batches(some, EVENTS_A_COMMIT)]
-    clear = [[change._replace(events=[_in_clear(event) for event in change.events]) for change in batch] for batch in sealed]
+    clear = [
+        [change._replace(events=[_in_clear(event) for event in change.events]) for change in batch] for batch in sealed
+    ]
 
     def side(aggregate: Any, batches: Any, *, keys: bool) -> Any:
         def run(watch: Stopwatch) -> int:
@@ -348,9 +345,11 @@ def _one_in_ten(number: int) -> list[h.HappenedToAffiliation]:
 
 
 def _make_keys(database: Database, ids: Sequence[UUID]) -> None:
-    with database.connect(OWNER) as session, session.cursor() as cursor, cursor.copy(
-        "COPY member_keys (owner, wrapped) FROM STDIN"
-    ) as copy:
+    with (
+        database.connect(OWNER) as session,
+        session.cursor() as cursor,
+        cursor.copy("COPY member_keys (owner, wrapped) FROM STDIN") as copy,
+    ):
         for member in ids:
             owner = owner_of(member)
             copy.write_row((owner, MASTER.new_member_key(owner)))

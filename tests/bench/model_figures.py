@@ -1,0 +1,159 @@
+"""
+Read models: kept up to date live, and built again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from adapters.postgres import heads
+from adapters.postgres.database import OWNER, Database
+from adapters.postgres.feed import StoreFeed
+from adapters.postgres.projector import Projector
+from adapters.postgres.rebuild import Rebuild
+from adapters.postgres.store import PostgresStore
+from application.ports import Change
+from domain.ids import Kind, StreamId
+from domain.zorgkas_affiliation.remembered import AFFILIATION
+from projections.premium_account import PremiumAccount
+from tests.bench import material, stock
+from tests.bench.harness import Bench, Figure, Stopwatch, agree, cost, dbname, median_rate, spread
+from tests.bench.store_figures import MASTER, store_on
+
+_LIVE_EVENTS = 5_000
+_PAGE = 2_000
+_YEARS = "SELECT count(*), sum(charged_cents), sum(paid_cents), count(ogm), max(last_value_date) FROM {} WHERE stream = ANY(%s)"
+_TOTALS = "SELECT count(*), sum(received_cents), sum(allocated_cents), sum(charged_cents), max(version) FROM {} WHERE stream = ANY(%s)"
+
+
+def projection(bench: Bench) -> None:
+    """
+    The premium account, live and rebuilt, against the library's runner on the same events.
+    """
+    ids = material.members(bench.size(20_000, 300), seed=bench.seed)
+    histories = material.histories(ids)
+    few = histories[: bench.size(150, 20)]
+    events = sum(len(history.events) for history in histories)
+    results: dict[str, Any] = {}
+    with bench.database() as filled, bench.database() as stocked:
+        with store_on(filled) as store:
+            _fill_by_turn(store, histories)
+        with stock.opened(stocked) as app:
+            _fill_stock_by_turn(app, few)
+            stock_events = app.recorder.max_notification_id() or 0
+        bench.admin("VACUUM ANALYZE")
+        filled.close()
+        stocked.close()
+
+        def live(watch: Stopwatch) -> int:
+            with bench.database(dbname(filled)) as database, store_on(database) as store, database.connect(OWNER) as session:
+                projector = Projector(connection=session, feed=_feed(database, store), model=PremiumAccount())
+                end = store.feed.high_water()
+                with watch.timed():
+                    for until in range(_LIVE_EVENTS, end + _LIVE_EVENTS, _LIVE_EVENTS):
+                        projector.catch_up(until=min(until, end))
+                results["live"] = _shown(database, "rm_premium_account", few)
+            return events
+
+        def catch_up(watch: Stopwatch) -> int:
+            with bench.database(dbname(filled)) as database, store_on(database) as store, database.connect(OWNER) as session:
+                projector = Projector(connection=session, feed=_feed(database, store), model=PremiumAccount())
+                with watch.timed():
+                    projector.catch_up()
+            return events
+
+        def rebuilt(watch: Stopwatch, workers: int = 1) -> int:
+            with bench.database(dbname(filled)) as database, store_on(database) as store:
+                rebuild = Rebuild(database, feed=_feed(database, store), model=PremiumAccount())
+                with watch.timed():
+                    folded = rebuild.build(streams=lambda kind: _pages(store, kind), moved=lambda _: None)
+                    rebuild.swap()
+                agree(folded=folded, events=events)
+                results["rebuilt"] = _shown(database, "rm_premium_account", few)
+            return events
+
+        def library(watch: Stopwatch) -> int:
+            with bench.database(dbname(stocked)) as database:
+                with watch.timed():
+                    stock.run_projection(database, until=stock_events)
+                results["stock"] = _shown(database, "stock", few)
+            return stock_events
+
+        bench.say(f"projection: {events:,} events of {len(ids):,} streams, in the order of the years; stock {stock_events:,}")
+        took = bench.turns({"live": live, "catch-up": catch_up, "rebuild": rebuilt, "stock runner": library})
+        live_profile, rebuild_profile = bench.profile(live), bench.profile(rebuilt)
+    agree(**results)
+    rate = {name: median_rate(turns) for name, turns in took.items()}
+    against = f"stock: {cost(took['stock runner'])}; rates {spread(took['stock runner'])}; {stock_events:,} events a turn"
+    bench.add(Figure(
+        name="live_projection", what="live projection (premium_account) against the library's runner", unit="events/s",
+        ours="Projector, batches of 5,000 events of up to 5,000 streams", against="ProjectionRunner, one event a transaction",
+        ours_value=rate["live"], against_value=rate["stock runner"], ratio=rate["live"] / rate["stock runner"],
+        target=50, stretch=100, limit="the upserts of two tables on the server",
+        details=[
+            f"ours: {cost(took['live'])}; rates {spread(took['live'])}",
+            against,
+            f"catching up with far behind (batches of 20,000): {rate['catch-up']:,.0f} events/s",
+        ],
+        profile=live_profile,
+    ))  # fmt: skip
+    bench.add(Figure(
+        name="rebuild", what="rebuild of a per-member read model (premium_account) against the library's runner", unit="events/s",
+        ours="Rebuild, by stream in id order, one process, indexes and swap included", against="ProjectionRunner from the first event",
+        ours_value=rate["rebuild"], against_value=rate["stock runner"], ratio=rate["rebuild"] / rate["stock runner"],
+        target=200, stretch=400, limit="decoding and folding in Python, then COPY of the rows",
+        details=[f"ours: {cost(took['rebuild'])}; rates {spread(took['rebuild'])}", against],
+        profile=rebuild_profile,
+    ))  # fmt: skip
+
+
+def _feed(database: Database, store: PostgresStore) -> StoreFeed:
+    return StoreFeed(database, stored=store.stored, master=MASTER, open_personal=False)
+
+
+def _pages(store: PostgresStore, kind: Kind) -> Iterator[Sequence[StreamId]]:
+    if kind is not AFFILIATION.kind:
+        return iter(())
+    return heads.pages(lambda after: store.streams(AFFILIATION, after=after, limit=_PAGE))
+
+
+def _turns(histories: Sequence[material.History]) -> Iterator[tuple[int, list[material.History]]]:
+    """
+    Give two events of every stream, then the next two of every stream: as the years go by.
+    """
+    for start in range(0, 20, 2):
+        yield start, [material.History(stream, events[start : start + 2]) for stream, events in histories]
+
+
+def _fill_by_turn(store: PostgresStore, histories: Sequence[material.History]) -> None:
+    states = {history.stream: AFFILIATION.initial for history in histories}
+    for start, turn in _turns(histories):
+        for number, batch in enumerate(material.batches(turn, 5_000)):
+            changes = []
+            for stream, events in batch:
+                states[stream] = AFFILIATION.fold(events, state=states[stream])
+                changes.append(Change(stream, start, events, states[stream]))
+            with store.transaction(material.commit_of("turn", start, number)) as unit:
+                unit.load(AFFILIATION, [history.stream for history in batch])
+                unit.append(AFFILIATION, changes)
+
+
+def _fill_stock_by_turn(app: stock.StockStore, histories: Sequence[material.History]) -> None:
+    made: dict[StreamId, stock.StockAffiliation] = {}
+    for _, turn in _turns(histories):
+        for stream, events in turn:
+            for happened in events:
+                if stream in made:
+                    made[stream].happens(data=stock.plain(happened))
+                else:
+                    made[stream] = stock.StockAffiliation(stream=stream, data=stock.plain(happened))
+        stock.save(app, list(made.values()), events_each=2)
+
+
+def _shown(database: Database, schema: str, few: Sequence[material.History]) -> Any:
+    streams = [history.stream for history in few]
+    with database.connect(OWNER if schema != "stock" else None) as session:
+        years = session.execute(_YEARS.format(f"{schema}.premium_year"), [streams]).fetchone()  # type: ignore[arg-type]
+        totals = session.execute(_TOTALS.format(f"{schema}.affiliation"), [streams]).fetchone()  # type: ignore[arg-type]
+    return years, totals
