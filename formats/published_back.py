@@ -36,7 +36,7 @@ def _same(event: type[Event], *names: str) -> Read:
     """
     Return what reads a record whose fields have the names that the event's have.
     """
-    return lambda f: event(**{name: f[name] for name in names}, basis=_NO_BASIS)  # type: ignore[call-arg]
+    return lambda f: event(**{name: f[name] for name in names}, basis=_NO_BASIS)
 
 
 def _payment(f: Mapping[str, Any]) -> Event:
