@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, LiteralString, NamedTuple
 
 from adapters.postgres.database import Database
-from application.runs import ControlSource
+from application.runs_settle import ControlSource
 from application.runs_ports import Registered, Totals
 from domain.catalogue import Aggregate
 from domain.run import Control
