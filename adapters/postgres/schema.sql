@@ -223,6 +223,15 @@ WITH (fillfactor='50');
 
 ALTER TABLE backoffice.relay_partitions OWNER TO backoffice_owner;
 
+CREATE TABLE backoffice.relay_topics (
+    relay text NOT NULL,
+    topic text NOT NULL,
+    topic_id text NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE backoffice.relay_topics OWNER TO backoffice_owner;
+
 CREATE TABLE backoffice.relays (
     relay text NOT NULL,
     "position" bigint DEFAULT 0 NOT NULL,
@@ -230,7 +239,12 @@ CREATE TABLE backoffice.relays (
     holder text,
     lease_until timestamp with time zone,
     recorded_at timestamp with time zone,
-    moved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    moved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    started_after bigint DEFAULT 0 NOT NULL,
+    until bigint,
+    waits_for text DEFAULT ''::text NOT NULL,
+    waits_since timestamp with time zone,
+    CONSTRAINT relays_check CHECK ((until >= started_after))
 )
 WITH (fillfactor='50', autovacuum_vacuum_threshold='50');
 
@@ -397,6 +411,9 @@ ALTER TABLE ONLY backoffice.projection_positions
 ALTER TABLE ONLY backoffice.relay_partitions
     ADD CONSTRAINT relay_partitions_pkey PRIMARY KEY (relay, topic, partition);
 
+ALTER TABLE ONLY backoffice.relay_topics
+    ADD CONSTRAINT relay_topics_pkey PRIMARY KEY (relay, topic);
+
 ALTER TABLE ONLY backoffice.relays
     ADD CONSTRAINT relays_pkey PRIMARY KEY (relay);
 
@@ -484,6 +501,9 @@ ALTER TABLE ONLY backoffice.ogm_ranges
 ALTER TABLE ONLY backoffice.relay_partitions
     ADD CONSTRAINT relay_partitions_relay_fkey FOREIGN KEY (relay) REFERENCES backoffice.relays(relay);
 
+ALTER TABLE ONLY backoffice.relay_topics
+    ADD CONSTRAINT relay_topics_relay_fkey FOREIGN KEY (relay) REFERENCES backoffice.relays(relay);
+
 ALTER TABLE ONLY backoffice.run_approvals
     ADD CONSTRAINT run_approvals_run_planned_by_digest_fkey FOREIGN KEY (run, planned_by, digest) REFERENCES backoffice.runs(run, planned_by, digest);
 
@@ -559,6 +579,9 @@ GRANT SELECT ON TABLE backoffice.ogm_ranges TO backoffice_reader;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE backoffice.relay_partitions TO backoffice_writer;
 GRANT SELECT ON TABLE backoffice.relay_partitions TO backoffice_reader;
+
+GRANT SELECT,INSERT ON TABLE backoffice.relay_topics TO backoffice_writer;
+GRANT SELECT ON TABLE backoffice.relay_topics TO backoffice_reader;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE backoffice.relays TO backoffice_writer;
 GRANT SELECT ON TABLE backoffice.relays TO backoffice_reader;
