@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -170,9 +170,8 @@ def down(directory: Path, parts: Sequence[Part] | None = None) -> list[PartStatu
     Stop all parts, the last started first; their data stays.
     """
     wanted = default_parts(directory) if parts is None else list(parts)
-    if not directory.exists():
-        return [part.status() for part in wanted]
-    with _alone(directory):
+    # Without the folder nothing of the stack ever ran here, but the database may: other commands start it by themselves.
+    with _alone(directory) if directory.exists() else nullcontext():
         for part in reversed(wanted):
             part.stop()
     return [part.status() for part in wanted]

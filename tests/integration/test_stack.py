@@ -90,6 +90,14 @@ def test_going_down_where_nothing_was_ever_up_changes_nothing(tmp_path: Path) ->
     assert not nowhere.exists()
 
 
+def test_a_database_that_another_command_started_goes_down_too(folder: Path) -> None:
+    server = EmbeddedServer(folder.parent / f"{folder.name}-postgres")
+    server.start()
+    missing = folder / "never-up"
+    assert [part.state for part in stack.down(missing, [stack.PostgresPart(server)])] == [stack.State.STOPPED]
+    assert not missing.exists()
+
+
 def test_a_folder_that_cannot_be_made_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(stack.StackFolderUnusable, match="name another one"):
