@@ -170,7 +170,7 @@ def down(directory: Path, parts: Sequence[Part] | None = None) -> list[PartStatu
     Stop all parts, the last started first; their data stays.
     """
     wanted = default_parts(directory) if parts is None else list(parts)
-    # Without the folder nothing of the stack ever ran here, but the database may: other commands start it by themselves.
+    # Without the folder nothing of the stack ever ran here; but other commands start the database by themselves.
     with _alone(directory) if directory.exists() else nullcontext():
         for part in reversed(wanted):
             part.stop()

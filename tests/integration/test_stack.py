@@ -94,7 +94,7 @@ def test_a_database_that_another_command_started_goes_down_too(folder: Path) -> 
     server = EmbeddedServer(folder.parent / f"{folder.name}-postgres")
     server.start()
     missing = folder / "never-up"
-    assert [part.state for part in stack.down(missing, [stack.PostgresPart(server)])] == [stack.State.STOPPED]
+    assert [part.state for part in stack.down(missing, [stack.PostgresPart(server)])] == [State.STOPPED]
     assert not missing.exists()
 
 
