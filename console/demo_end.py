@@ -6,18 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
 from application.explaining import Sources, explain
-from application.wording import euros
 from console.answers_of_runs import Answer
 from console.demo_fund import DemoFund
-from console.output import facts, heading, out, table, thousands
+from console.output import euros, facts, heading, out, table, thousands
 from domain.ids import StreamId, owner_of
 from domain.run import Control
+
+_ITEMS: Final = "items: plan = done + refused + parked"
+_PLANNED: Final = "cents: plan = done + refused + parked"
+_EVENTS: Final = "cents: run = event table"
+_READ_MODEL: Final = "cents: run = read model"
 
 
 class YearTold(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +56,20 @@ class MoneyTold(msgspec.Struct, frozen=True, kw_only=True):
     explained_cents: int
 
 
+class RunTold(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One run, with the same figures from its plan, from the event table and from the read model, in cents.
+
+    None where a run has no such figure: a correction moves no money, a miss has no amount of its own to show.
+    """
+
+    run: str
+    items: int
+    planned_cents: int
+    events_cents: int | None
+    read_model_cents: int | None
+
+
 class ControlTold(msgspec.Struct, frozen=True, kw_only=True):
     """
     One control total: two figures from places that do not know each other.
@@ -76,6 +94,7 @@ class Demonstrated(Answer, frozen=True, kw_only=True):
     movements: int
     letters: int
     years: Sequence[YearTold]
+    runs: Sequence[RunTold]
     money: MoneyTold
     controls: int
     differences: Sequence[ControlTold]
@@ -107,6 +126,7 @@ def conclude(fund: DemoFund, *, members: int, letters: int, papers: Mapping[str,
         movements=int(fund.one("SELECT sum(movements) FROM rm_bank.statement")[0]),
         letters=letters,
         years=_years(fund),
+        runs=_runs(fund),
         money=money,
         controls=len(fund.controls),
         differences=differences,
@@ -181,6 +201,26 @@ def _years(fund: DemoFund) -> list[YearTold]:
     return [YearTold(**dict(zip(YearTold.__struct_fields__, row, strict=True))) for row in rows]
 
 
+def _runs(fund: DemoFund) -> list[RunTold]:
+    """
+    Return what was compared when each run was settled.
+    """
+    by_run: dict[str, dict[str, Control]] = {}
+    for where, control in fund.controls:
+        by_run.setdefault(where, {})[control.name] = control
+    return [
+        RunTold(
+            run=run,
+            items=told[_ITEMS].expected,
+            planned_cents=told[_PLANNED].expected,
+            events_cents=told[_EVENTS].actual if _EVENTS in told else None,
+            read_model_cents=told[_READ_MODEL].actual if _READ_MODEL in told else None,
+        )
+        for run, told in by_run.items()
+        if _ITEMS in told
+    ]
+
+
 def _somebody(fund: DemoFund) -> UUID | None:
     """
     Return a member with a year worth telling: reported and taken back, else reported, else written to, else anyone.
@@ -246,19 +286,33 @@ def _show_money(told: Demonstrated) -> None:
         ("+ explained (bank costs, our transfers)", euros(money.explained_cents)),
     ]
     table(("", "amount"), rows, right=("amount",))
+    _show_controls(told)
+    out(
+        f"{thousands(told.members)} members, {thousands(told.events)} events, {thousands(told.movements)} movements in "
+        f"{told.bank_files} bank files, {thousands(told.letters)} letters, in {told.seconds:.0f} seconds."
+    )
+
+
+def _show_controls(told: Demonstrated) -> None:
     heading("Control totals")
+    year = str(told.years[-1].year)
+    table(
+        ("run", "items", "plan", "events", "read model"),
+        [
+            (each.run, each.items, euros(each.planned_cents), euros(each.events_cents), euros(each.read_model_cents))
+            for each in told.runs
+            if f" {year}-" in each.run
+        ],
+        right=("items", "plan", "events", "read model"),
+    )
     if told.agrees:
-        out(f"All {told.controls} agree: plan = events = read model = files = bank.")
+        out(f"All {told.controls} control totals agree: plan = events = read model = files = bank.")
     else:
         table(
             ("where", "what", "expected", "actual"),
             [(each.where, each.name, each.expected, each.actual) for each in told.differences],
             right=("expected", "actual"),
         )
-    out(
-        f"{thousands(told.members)} members, {thousands(told.events)} events, {thousands(told.movements)} movements in "
-        f"{told.bank_files} bank files, {thousands(told.letters)} letters, in {told.seconds:.0f} seconds."
-    )
 
 
 def _hints(told: Demonstrated) -> list[str]:

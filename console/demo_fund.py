@@ -5,7 +5,7 @@ The demonstration's fund at work: every step goes through the same doors as in r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,11 +114,13 @@ class DemoFund:
         self.backoffice.catch_up()
         return RunDone(planned, totals)
 
-    def letters(self, done: RunDone, *, sample: int | None = None) -> LettersMade:
+    def letters(self, done: RunDone, *, progress: Callable[[int, int], None], sample: int | None = None) -> LettersMade:
         """
         Make the letters of a run, or the first of them.
         """
-        made = make_letters(self.backoffice, done.planned.run, directory=self.folder / "letters", sample=sample)
+        made = make_letters(
+            self.backoffice, done.planned.run, directory=self.folder / "letters", progress=progress, sample=sample
+        )
         asked = min(sample, self._letters_of(done)) if sample is not None else self._letters_of(done)
         printed = made.letters + len(made.refused) + len(made.left_out)
         self.compared(made.folder.name, [Control(name="letters: run = files + named", expected=asked, actual=printed)])

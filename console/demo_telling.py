@@ -5,7 +5,7 @@ How the demonstration speaks while it works: one line a step on stderr, with wha
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from typing import Final
@@ -22,9 +22,16 @@ class Step:
     One step; `says` becomes the end of its line.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, show: Callable[[str], None]) -> None:
         self.sentence = ""
         self.details: list[str] = []
+        self._show = show
+
+    def at(self, done: int, of_all: int) -> None:
+        """
+        Show how far a long step is.
+        """
+        self._show(f"{done} of {of_all}")
 
     def says(self, sentence: str, *details: str) -> None:
         self.sentence = sentence
@@ -48,13 +55,14 @@ class Teller:
         """
         Tell one step when it is done, with the seconds that it took.
         """
-        step = Step()
         began = time.monotonic()
         shown = f"{day.day:>2} {day:%B %Y}" if day else ""
         if self._console.is_terminal:
-            with self._console.status(f"{shown}  {title} ..."):
+            with self._console.status(f"{shown}  {title} ...") as status:
+                step = Step(lambda where: status.update(f"{shown}  {title} ... {where}"))
                 yield step
         else:
+            step = Step(lambda _where: None)
             yield step
         seconds = time.monotonic() - began
         line = Text.assemble(

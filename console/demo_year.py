@@ -107,7 +107,7 @@ class Year:
                 f"planned by els, approved by bart: {invited.planned.digest[:16]}...",
             )
         with self._teller.step(self._on(1, 20), "Letters") as step:
-            made = self._fund.letters(invited, sample=INVITATIONS_SHOWN)
+            made = self._fund.letters(invited, progress=step.at, sample=INVITATIONS_SHOWN)
             self._keep("an invitation", made)
             step.says(f"{made.letters} invitations as PDF/A with QR code, {_channels(made)}")
         with self._teller.step(self._on(2, 10), "Brussels") as step:
@@ -146,7 +146,7 @@ class Year:
             in_time = [_by_transfer(each, self._on(6, 2)) for each in asked[: min(2, len(asked) // 3)]]
             self._fund.bank.will_pay(in_time)
             self._fund.statement(self._on(6, 2))
-            made = self._fund.letters(letters)
+            made = self._fund.letters(letters, progress=step.at)
             self._keep("a registered letter", made)
             step.says(
                 f"{made.letters} registered letters as PDF/A; {len(made.left_out)} left out: paid on 2 June, "
@@ -178,7 +178,7 @@ class Year:
             step.says(f"the Agency imposed {fines.accepted} fines; it claims these premiums itself now")
         with self._teller.step(self._on(11, 15), "Reminders") as step:
             reminders = self._fund.run("reminders", on=self._on(11, 15))
-            made = self._fund.letters(reminders)
+            made = self._fund.letters(reminders, progress=step.at)
             self._keep("a reminder", made)
             step.says(f"{made.letters} letters for {euros(made.total_cents)}, {_channels(made)}")
         with self._teller.step(self._on(11, 20), "The bank") as step:

@@ -77,6 +77,15 @@ def test_all_control_totals_agree(shown):
     assert shown["controls"] > 80
 
 
+def test_plan_events_and_read_model_say_the_same_of_every_run(shown):
+    asking = [run for run in shown["runs"] if run["read_model_cents"] is not None]
+    assert len(shown["runs"]) == 18
+    assert {run["run"].split()[0] for run in asking} == {
+        "invitations", "registered_letters", "agency_report", "reminders",
+    }  # fmt: skip
+    assert all(run["planned_cents"] == run["events_cents"] == run["read_model_cents"] for run in asking)
+
+
 def test_every_cent_of_the_statements_has_its_place(shown):
     money = shown["money"]
     on_statements = money.pop("on_statements_cents")
@@ -127,6 +136,12 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
 def test_a_person_sees_a_table_and_what_to_try_next(tmp_path):
     told = demo(tmp_path, "--members", "40")
     assert told.returncode == 0, told.stderr
-    for words in ("What happened", "Every cent has its place", "agree: plan = events", "Look at", "Try next"):
+    for words in (
+        "What happened",
+        "Every cent has its place",
+        "control totals agree: plan = events",
+        "Look at",
+        "Try next",
+    ):
         assert words in told.stdout
     assert "Registered letters" in told.stderr
