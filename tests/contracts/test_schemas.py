@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from adapters.kafka.schema_registry import (
     RegistryUnavailable,
     SchemaRegistry,
 )
+from domain.ids import derived_key
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from formats.avro import MESSAGE_BYTES_MAX, NotOurMessage, Reader, SchemaUnusable, check_placed, parsed, read_message
 from formats.avro_writer import writer_of
 from formats.contract import SCHEMAS, NoSuchSchema, Schema, contract, load
 from formats.published import Message, publish
+from formats.published_commands import COMMAND_BYTES_MAX, answer_message, command_value, read_command
 from tests.builders import charged
 from tests.contracts.published_samples import SOURCE, envelope
 from tests.table import cases
@@ -232,6 +235,55 @@ def test_key_and_time_belong_to_the_record() -> None:
         with pytest.raises(NotOurMessage) as refused:
             check_placed(read, key=key, timestamp_ms=timestamp_ms, latest_ms=now)
         assert refused.value.kind == "ENVELOPE"
+
+
+# --- Commands in, answers out -----------------------------------------------------------------------------------------
+
+COMMAND = derived_key("a command")
+
+
+def test_a_command_comes_as_the_json_of_an_import() -> None:
+    line = '{"type":"RecordDeath","command_id":"x"}'
+    value = command_value(command_id=COMMAND, command_json=line)
+    assert read_command(value) == (COMMAND, line)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (None, "TOMBSTONE"),
+        (b'{"type":"RecordDeath"}', "SCHEMA"),
+        (GOOD.value, "TOPIC"),
+        (command_value(command_id=COMMAND, command_json="{}")[:-1], "CONTENT"),
+        (command_value(command_id=COMMAND, command_json="x" * (COMMAND_BYTES_MAX + 1)), "LIMIT"),
+        (command_value(command_id=COMMAND, command_json="x" * MESSAGE_BYTES_MAX), "LIMIT"),
+    ],
+)
+def test_what_is_no_command_is_refused(value: bytes | None, code: str) -> None:
+    with pytest.raises(NotOurMessage) as refused:
+        read_command(value)
+    assert refused.value.kind == code
+
+
+def test_an_answer_says_what_became_of_the_command() -> None:
+    at = datetime(2026, 1, 20, 9, 30, tzinfo=UTC)
+    answer = answer_message(
+        command_id=COMMAND, outcome="refused", repeated=True, answered_at=at, source=SOURCE, code="NotRegistered"
+    )
+    read = read_message(answer.value, None, topic="backoffice.command-answers.v1")
+    assert read.fields == {
+        "command_id": COMMAND,
+        "outcome": "REFUSED",
+        "repeated": True,
+        "code": "NotRegistered",
+        "rule": None,
+        "message": None,
+        "member_id": None,
+        "answered_at": at,
+    }
+    assert answer.partition_key == str(COMMAND).encode()
+    assert dict(answer.headers)["ce_id"] == f"{SOURCE}:answer:{COMMAND}".encode()
+    assert dict(answer.headers)["ce_time"] == b"2026-01-20T09:30:00.000000Z"
 
 
 # --- Versions ---------------------------------------------------------------------------------------------------------

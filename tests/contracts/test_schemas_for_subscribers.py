@@ -1,0 +1,202 @@
+"""
+What subscribers are given says what the schemas say: pages, AsyncAPI, the gap detector, and `backoffice schema`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from jsonschema import Draft7Validator
+
+from console import schema_commands
+from console.schema_commands import GateClosed, check, not_released, pin, register, stale_pages
+from domain.zorgkas_affiliation.remembered import AFFILIATION
+from formats.asyncapi import document
+from formats.contract import SCHEMAS, contract, load
+from formats.published import publish
+from formats.subscriber_pages import pages
+from tests.builders import charged
+from tests.contracts.asyncapi_shape import SHAPE
+from tests.contracts.published_samples import SOURCE, envelope
+
+SUBSCRIBERS = SCHEMAS.parent / "docs" / "subscribers"
+
+# --- Pages ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_pages_are_what_the_schemas_say() -> None:
+    assert stale_pages(contract()) == {}, "run ./backoffice schema pages, and read the diff"
+    assert {path.name for path in SUBSCRIBERS.iterdir()} == {*pages(contract()), "promises.md"}
+
+
+def test_every_record_and_field_is_on_the_page_of_its_topic() -> None:
+    made = pages(contract())
+    for versions in contract().records.values():
+        schema = versions[-1]
+        page = made[f"{schema.topic}.md"]
+        assert f"## {schema.raw['name']}\n" in page
+        assert all(field["doc"] in page for field in schema.raw["fields"])
+    assert all(reason in made["README.md"] for reason in contract().not_published.values())
+
+
+# --- AsyncAPI ---------------------------------------------------------------------------------------------------------
+
+
+def wrong_with(made: Any) -> list[str]:
+    problems = [error.message for error in Draft7Validator(SHAPE).iter_errors(made)]
+    for ref in refs(made):
+        found: Any = made
+        for step in ref.removeprefix("#/").split("/"):
+            found = found.get(step) if isinstance(found, dict) else None
+        if found is None:
+            problems.append(f"{ref} leads nowhere")
+    return problems
+
+
+def refs(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if "$ref" in part:
+            yield part["$ref"]
+        for value in part.values():
+            yield from refs(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from refs(value)
+
+
+def test_the_asyncapi_document_is_one_and_all_its_references_lead_somewhere() -> None:
+    made = yaml.safe_load((SUBSCRIBERS / "asyncapi.yaml").read_text(encoding="utf-8"))
+    assert wrong_with(made) == []
+    assert made == document(contract())
+    assert {channel["address"] for channel in made["channels"].values()} == set(contract().topics)
+    released = {schema.record for schema in contract().by_id.values()}
+    assert {message["name"] for message in made["components"]["messages"].values()} == released
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda made: made.update(asyncapi="2.6.0"),
+        lambda made: made.pop("info"),
+        lambda made: made.update(servers=[]),
+        lambda made: made["channels"]["run"]["bindings"]["kafka"].update(partitions=0),
+        lambda made: made["channels"]["run"].pop("address"),
+        lambda made: made["components"]["messages"].pop("RunStarted.v1"),
+        lambda made: made["operations"]["send.run"].update(action="publish"),
+        lambda made: made["operations"]["send.run"]["channel"].update({"$ref": "#/channels/runs"}),
+        lambda made: made["components"]["messages"]["RunStarted.v1"]["payload"].pop("schemaFormat"),
+    ],
+)
+def test_a_spoilt_document_is_noticed(spoil: Callable[[Any], object]) -> None:
+    made = copy.deepcopy(document(contract()))
+    spoil(made)
+    assert wrong_with(made)
+
+
+# --- The gap detector that subscribers copy ---------------------------------------------------------------------------
+
+
+def headers(sequence: int, previous: int | None, *, epoch: str = "1") -> list[tuple[str, bytes]]:
+    event = envelope(AFFILIATION, charged(2026, 10000), position=sequence)
+    message = publish(event, source=SOURCE, epoch=epoch, previous_sequence=previous)
+    assert message is not None
+    return message.headers
+
+
+@pytest.fixture
+def detector() -> Any:
+    page = (SUBSCRIBERS / "promises.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names["GapDetector"]()
+
+
+def test_the_gap_detector_of_the_promises_finds_what_is_missing_or_double(detector: Any) -> None:
+    look = detector.look
+    assert look("t", 0, headers(5, None)) == "next"
+    assert look("t", 0, headers(9, 5)) == "next"  # 6, 7 and 8 are in other partitions
+    assert look("t", 0, headers(9, 5)) == "duplicate"
+    assert look("t", 0, headers(5, None)) == "duplicate"
+    assert look("t", 0, headers(20, 14)) == "gap"
+    assert look("t", 0, headers(14, 9)) == "next"
+    assert look("t", 0, headers(20, 14)) == "next"
+    assert look("t", 1, headers(6, None)) == "next"
+    assert look("t", 2, headers(7, 3)) == "gap"  # the first one it sees says that there was one before
+    assert look("t", 0, headers(21, 20, epoch="2")) == "epoch"
+
+
+# --- backoffice schema ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(SCHEMAS, tmp_path / "schemas"))
+
+
+def add_version(folder: Path, field: dict[str, Any]) -> None:
+    raw = json.loads((folder / "run/RunStarted.v1.avsc").read_text())
+    raw["fields"].append(field)
+    (folder / "run/RunStarted.v2.avsc").write_text(json.dumps(raw, indent=2) + "\n")
+
+
+WORKERS = {"name": "workers", "type": ["null", "long"], "doc": "How many. A count.", "x-data": "none", "default": None}
+
+
+def test_a_new_version_is_released_by_a_deliberate_act_once(folder: Path) -> None:
+    add_version(folder, WORKERS)
+    before = load(folder)
+    assert [schema.name for schema in not_released(before)] == ["backoffice.run.RunStarted/2"]
+    highest = max(before.by_id)
+    assert [schema.id for schema in pin(folder)] == [highest + 1]
+    assert pin(folder) == []
+    after = load(folder)
+    assert after.by_id[highest + 1].name == "backoffice.run.RunStarted/2"
+    assert not not_released(after)
+    assert (folder / "ids.yaml").read_text().startswith((SCHEMAS / "ids.yaml").read_text())  # nothing before it moved
+    assert sorted(stale_pages(after, SUBSCRIBERS)) == ["asyncapi.yaml", "backoffice.run.v1.md"]
+
+
+def test_what_the_gate_refuses_gets_no_id_and_is_not_registered(folder: Path) -> None:
+    add_version(folder, {**WORKERS, "type": "long", "default": 0})
+    with pytest.raises(GateClosed):
+        pin(folder)
+    assert (folder / "ids.yaml").read_text() == (SCHEMAS / "ids.yaml").read_text()
+    with pytest.raises(GateClosed):
+        register(load(folder), "http://127.0.0.1:9")
+    problems, differences = check(load(folder), None)
+    assert {problem.rule for problem in problems} == {"added"}
+    assert differences == []
+
+
+def test_the_command_lists_shows_and_checks() -> None:
+    run = CliRunner().invoke
+    listed = run(schema_commands.schema, ["list"])
+    assert listed.exit_code == 0
+    assert "backoffice.zorgkas.ZorgpremieCharged/1" in listed.output
+    shown = run(schema_commands.schema, ["show", "backoffice.zorgkas.ZorgpremieCharged"])
+    assert json.loads(shown.output)["name"] == "ZorgpremieCharged"
+    checked = run(schema_commands.schema, ["check"])
+    assert (checked.exit_code, checked.output) == (
+        0,
+        f"{len(contract().by_id)} released, 0 not released yet, 0 problems.\n",
+    )
+    published = run(schema_commands.schema, ["publish"], env={"BACKOFFICE_SCHEMA_REGISTRY_URL": ""})
+    assert "nothing was registered" in published.output
+
+
+def test_check_names_what_is_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_version(folder, {**WORKERS, "doc": ""})
+    monkeypatch.setattr(schema_commands, "SCHEMAS", folder)
+    checked = CliRunner().invoke(schema_commands.schema, ["check"])
+    assert checked.exit_code == 1
+    assert "backoffice.run.RunStarted/2 workers: Say in `doc`" in checked.output
