@@ -64,12 +64,15 @@ def demonstrate(folder: Path, *, members: int, seed: int) -> Demonstrated:
     """
     Let the made-up fund live from January 2024 to November 2026, and tell what came of it. Raises NotADemoFolder.
     """
+    from adapters.whole_files import one_at_a_time
     from console.demo_telling import Teller
 
     began = time.monotonic()
     teller = Teller()
+    _check_ours(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     teller.chapter("A fund that does not exist", f"{members} members, embedded PostgreSQL, in {folder}")
-    with _clean_fund(folder, teller) as backoffice:
+    with one_at_a_time(folder), _clean_fund(folder, teller) as backoffice:
         return _live(backoffice, folder, teller, members=members, seed=seed, began=began)
 
 
@@ -132,29 +135,32 @@ def _clean_fund(folder: Path, teller: Teller) -> Iterator[Backoffice]:
         EmbeddedServer(settings.embedded_directory).stop()
 
 
+def _check_ours(folder: Path) -> None:
+    """
+    Raise NotADemoFolder unless the folder is an earlier demonstration, empty, or not there.
+    """
+    is_empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if folder.is_symlink() or not (is_empty or (folder / _MARK).is_file()):
+        raise NotADemoFolder(folder=folder)
+
+
 def _wipe(folder: Path) -> None:
     """
-    Throw an earlier demonstration away, its database included. Raises NotADemoFolder for a folder that is none.
+    Throw an earlier demonstration away, its database included.
     """
     from adapters.postgres.embedded import EmbeddedServer
     from adapters.postgres.programs import SYSTEM_PLACE
 
     mark = folder / _MARK
-    if folder.is_symlink() or (
-        folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not mark.exists()))
-    ):
-        raise NotADemoFolder(folder=folder)
-    if folder.exists():
-        server = EmbeddedServer(folder / "postgres")
-        place = server.status().place
-        server.stop()
-        if place.parent == SYSTEM_PLACE:  # root's embedded data lie there; the folder only says where
-            shutil.rmtree(place)
-        for inside in folder.iterdir():
-            if inside != mark:
-                shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(_SAYS, encoding="utf-8")
+    server = EmbeddedServer(folder / "postgres")
+    place = server.status().place
+    server.stop()
+    if place.parent == SYSTEM_PLACE:  # root's embedded data lie there; the folder only says where
+        shutil.rmtree(place)
+    for inside in folder.iterdir():
+        if inside != mark:
+            shutil.rmtree(inside) if inside.is_dir() and not inside.is_symlink() else inside.unlink()
 
 
 def _last(files: list[Path], ending: str) -> Path:

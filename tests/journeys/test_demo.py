@@ -7,14 +7,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 
 from adapters.postgres.embedded import EmbeddedServer
+from adapters.postgres.programs import SYSTEM_PLACE
+from console.demo import demo_command
+from console.demo_end import ControlTold, Demonstrated
 from formats.agency_report import read_report
 from formats.bank_file import read_statements
 from formats.jsonl import read_lines
@@ -40,8 +47,19 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def throw_away(home: Path) -> None:
+    """
+    Remove what root's embedded database keeps outside the home, because its account may not enter a test's folder.
+    """
+    server = EmbeddedServer(home / "demo" / "postgres")
+    place = server.status().place
+    server.stop()
+    if place.parent == SYSTEM_PLACE:
+        shutil.rmtree(place, ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """
     A home in which somebody works already.
     """
@@ -50,7 +68,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "letters" / "invitations-2026-01-20-1" / "manifest.csv").write_text("of a real fund")
     (folder / "keys").mkdir()
     (folder / "keys" / "master.key").write_bytes(b"k" * 32)
-    return folder
+    yield folder
+    throw_away(folder)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +106,7 @@ def test_plan_events_and_read_model_say_the_same_of_every_run(shown):
 
 
 def test_every_cent_of_the_statements_has_its_place(shown):
-    money = shown["money"]
+    money = dict(shown["money"])
     on_statements = money.pop("on_statements_cents")
     assert on_statements == sum(money.values())
     assert on_statements > 0
@@ -133,8 +152,29 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
     assert contents(tmp_path / "demo") == {"precious.txt": hashlib.sha256(b"mine").hexdigest()}
 
 
+def test_a_link_to_a_folder_of_somebody_is_not_followed(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "demo").symlink_to(tmp_path / "data")
+    assert demo(tmp_path, "--members", "20").returncode == 3
+    assert contents(tmp_path / "data") == {}
+
+
+def test_a_difference_is_named_and_is_the_exit_code(shown, monkeypatch, tmp_path):
+    """
+    The figures of a real demonstration with one control total that does not agree.
+    """
+    differs = ControlTold(where="money", name="cents: statements = places", expected=100, actual=99)
+    told = msgspec.convert({**shown, "agrees": False, "differences": [msgspec.to_builtins(differs)]}, Demonstrated)
+    monkeypatch.setenv("BACKOFFICE_HOME", str(tmp_path))
+    monkeypatch.setattr("console.demo.demonstrate", lambda *_, **__: told)
+    result = CliRunner().invoke(demo_command, [])
+    assert result.exit_code == 1
+    assert "cents: statements = places" in result.stdout
+
+
 def test_a_person_sees_a_table_and_what_to_try_next(tmp_path):
     told = demo(tmp_path, "--members", "40")
+    throw_away(tmp_path)
     assert told.returncode == 0, told.stderr
     for words in (
         "What happened",
