@@ -53,12 +53,13 @@ class Lookups(Protocol):
 
 class WaitingFiles(Protocol):
     """
-    Files whose statement came before its turn; kept sealed, by the digest of their content.
+    Files whose statement came before its turn; kept sealed, by the digest of their content. `content` finds one by the
+    first digits of that digest; None when it cannot be opened any more.
     """
 
     def keep(self, unit: Unit, *, account: StreamId, digest: str, content: bytes) -> None: ...
 
-    def of(self, account: StreamId) -> Sequence[tuple[str, bytes]]: ...
+    def content(self, digest_start: str) -> bytes | None: ...
 
 
 class MoneyStore(Protocol):
@@ -128,16 +129,23 @@ class MoneyIn(NamedTuple):
         """
         Take a file, then those that waited for it. Raises what `bank_account.take_statement` refuses.
         """
-        reports = self._take_one(file, sender, progress)
-        accounts = {bank_account_id(statement.account) for statement in file.statements}
-        if any(report.state == "taken" for report in reports):
-            for account in sorted(accounts):
-                for _, content in self.waiting.of(account):
-                    again = self._take_one(self.read(content), sender, progress)
-                    reports += [report for report in again if report.state == "taken"]
+        reports, followers = self._take_one(file, sender, progress)
+        while followers:
+            content = self.waiting.content(followers.pop().content)
+            if content is None:
+                continue
+            again, more = self._take_one(self.read(content), sender, progress)
+            taken = [report for report in again if report.state == "taken"]
+            reports += taken
+            followers += more if taken else ()
         return reports
 
-    def _take_one(self, file: BankFile, sender: Sender, progress: Callable[[int], None]) -> list[StatementReport]:
+    def _take_one(
+        self, file: BankFile, sender: Sender, progress: Callable[[int], None]
+    ) -> tuple[list[StatementReport], list[bank_account.Held]]:
+        """
+        Take one file, whole or not at all; return with its reports the statements whose turn has come by it.
+        """
         commit = Commit(
             command_id=derived_key("bank file", file.digest),
             actor=sender.actor,
@@ -146,14 +154,27 @@ class MoneyIn(NamedTuple):
         )
         with self.store.transaction(commit, lock_first=True) as unit:
             self.lookups.refresh()
-            reports = [self._take_statement(unit, file, each, sender, progress) for each in file.statements]
-            for account in {bank_account_id(each.account) for each in file.statements}:
-                if any(report.state == "waiting" for report in reports):
-                    self.waiting.keep(unit, account=account, digest=file.digest, content=file.content)
-        return reports
+            seen = dict[str, list[StreamId]]()
+            reports = [
+                self._take_statement(unit, file, each, seen=seen, sender=sender, progress=progress)
+                for each in file.statements
+            ]
+            accounts = sorted({bank_account_id(each.account) for each in file.statements})
+            if any(report.state == "waiting" for report in reports):
+                self.waiting.keep(unit, account=accounts[0], digest=file.digest, content=file.content)
+            work = Work(unit)
+            states = [work.state(BANK_ACCOUNT, account) for account in accounts]
+        return reports, [state.next_held for state in states if state.next_held is not None]
 
     def _take_statement(
-        self, unit: Unit, file: BankFile, statement: Statement, sender: Sender, progress: Callable[[int], None]
+        self,
+        unit: Unit,
+        file: BankFile,
+        statement: Statement,
+        *,
+        seen: dict[str, list[StreamId]],
+        sender: Sender,
+        progress: Callable[[int], None],
     ) -> StatementReport:
         account = bank_account_id(statement.account)
         work = Work(unit)
@@ -165,11 +186,11 @@ class MoneyIn(NamedTuple):
         )
         work.record(BANK_ACCOUNT, account, events)
         work.keep()
+        known = work.state(BANK_ACCOUNT, account)
         work.save()
-        taken = any(isinstance(event, bank_account.StatementTaken) for event in events)
-        if not taken:
-            return _not_taken(statement, events)
-        totals, seen = Totals(), dict[str, list[StreamId]]()
+        if not any(isinstance(event, bank_account.StatementTaken) for event in events):
+            return _not_taken(known, statement)
+        totals = Totals()
         for start in range(0, len(statement.movements), CHUNK_MOVEMENTS):
             chunk = statement.movements[start : start + CHUNK_MOVEMENTS]
             _Chunk(self, unit, statement, totals=totals, seen=seen, sender=sender).take(chunk)
@@ -204,7 +225,7 @@ class _Chunk:
         self._money = money
         self._statement = statement
         self._totals = totals
-        self._seen = seen  # accounts that paid with an OGM earlier in this statement, and whose it was
+        self._seen = seen  # accounts that paid with an OGM earlier in this file, and whose it was
         self._today = sender.business_date
         self._work = Work(unit)
 
@@ -314,13 +335,14 @@ def movements_digest(movements: Iterable[Movement]) -> str:
     return digest.hexdigest()
 
 
-def _not_taken(statement: Statement, events: Sequence[bank_account.HappenedToBankAccount]) -> StatementReport:
-    held = next((event for event in events if isinstance(event, bank_account.StatementHeld)), None)
+def _not_taken(known: bank_account.BankAccountState, statement: Statement) -> StatementReport:
+    waits = any((held.year, held.number) == (statement.year, statement.number) for held in known.held)
+    missing = bank_account.missing_before(known.last, statement) if waits else None
     return StatementReport(
         account=statement.account,
         year=statement.year,
         number=statement.number,
-        state="waiting" if held else "already_taken",
+        state="waiting" if missing else "already_taken",
         movements=len(statement.movements),
-        waits_for=f"{held.waits_for_year}/{held.waits_for_number}" if held else "",
+        waits_for=f"{missing[0]}/{missing[1]}" if missing else "",
     )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from application.ports import Change, Loaded, Unit
 from domain.catalogue import Aggregate
 from domain.events import Event
-from domain.ids import StreamId
+from domain.ids import Kind, StreamId
 
 S = TypeVar("S")
 E = TypeVar("E", bound=Event)
@@ -37,10 +37,10 @@ class Work:
         """
         Load what the decisions need, in one query per aggregate and in id order (docs/decisions/0006).
         """
-        by_aggregate: dict[str, tuple[Aggregate[Any, Any], set[StreamId]]] = {}
+        by_aggregate: dict[Kind, tuple[Aggregate[Any, Any], set[StreamId]]] = {}
         for aggregate, stream in needs:
             if stream not in self._loaded:
-                by_aggregate.setdefault(aggregate.context, (aggregate, set()))[1].add(stream)
+                by_aggregate.setdefault(aggregate.kind, (aggregate, set()))[1].add(stream)
         for aggregate, streams in by_aggregate.values():
             found = self._unit.load(aggregate, sorted(streams))
             self._loaded.update(found)
@@ -96,11 +96,11 @@ class Work:
         """
         Append all that was kept, in id order, and claim what must be unique. Raises WrittenMeanwhile, MarkTaken.
         """
-        by_aggregate: dict[str, tuple[Aggregate[Any, Any], list[Change[Any, Any]]]] = {}
+        by_aggregate: dict[Kind, tuple[Aggregate[Any, Any], list[Change[Any, Any]]]] = {}
         for stream in sorted(self._events):
             aggregate = self._aggregates[stream]
             change = Change(stream, self._loaded[stream].version, self._events[stream], self._states[stream])
-            by_aggregate.setdefault(aggregate.context, (aggregate, []))[1].append(change)
+            by_aggregate.setdefault(aggregate.kind, (aggregate, []))[1].append(change)
         for aggregate, changes in by_aggregate.values():
             self._unit.append(aggregate, changes)
         for kind in {kind for kind, _, _ in self._marks}:

@@ -63,6 +63,7 @@ class StatementHeld(Event, frozen=True, kw_only=True):
     content_digest: str
     waits_for_year: int
     waits_for_number: int
+    movements_digest: str = ""
 
 
 HappenedToBankAccount = BankAccountOpened | StatementTaken | StatementHeld
@@ -96,6 +97,7 @@ class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
     number: int
     opening_cents: Cents
     content: str
+    movements: str = ""
 
 
 class Last(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -143,7 +145,8 @@ def evolve(state: BankAccountState, event: HappenedToBankAccount) -> BankAccount
                 held=tuple(held for held in state.held if not _same(held, event)),
             )
         case StatementHeld():
-            held = Held(event.year, event.number, event.opening_cents, event.content_digest[:_DIGEST_KEPT])
+            seen = _seen(event.year, event.number, event.content_digest, event.movements_digest)
+            held = Held(event.year, event.number, event.opening_cents, seen.content, seen.movements)
             return replace(state, held=tuple(sorted((*state.held, held), key=lambda each: (each.year, each.number))))
 
 
@@ -153,6 +156,13 @@ def _seen(year: int, number: int, content_digest: str, movements_digest: str) ->
 
 def _same(known: Seen | Held, other: Statement | StatementTaken) -> bool:
     return (known.year, known.number) == (other.year, other.number)
+
+
+def _is_again(known: Seen | Held, seen: Seen) -> bool:
+    """
+    Say whether two statements of one number are the same: by their content, or by their movements in another file.
+    """
+    return known.content == seen.content or known.movements == seen.movements
 
 
 def _follows(last: Last, other: Held | Statement) -> bool:
@@ -169,7 +179,7 @@ BANK_ACCOUNT: Final = Aggregate[BankAccountState, HappenedToBankAccount](
     happened=HappenedToBankAccount,
     initial=BankAccountState(),
     evolve=evolve,
-    fold_version=1,
+    fold_version=2,
 )
 
 # --- What we decide --------------------------------------------------------------------------------------------------
@@ -237,7 +247,8 @@ def take_statement(
     Take a statement that follows the one before it, in number and in balance; hold one that came before its turn.
 
     The first one begins the chain. One that came before with the same content, or with the same movements (the bank's
-    own duplicate, the other file format), is nothing new. Both digests are SHA-256 in hexadecimal. Rule: ZP-14.
+    own duplicate, the other file format), is nothing new. One that follows takes the place of another that waits and
+    never can. Both digests are SHA-256 in hexadecimal. Rule: ZP-14.
 
     Raises AccountNotOpened, StatementOfAnotherAccount, StatementDoesNotAddUp, StatementContradicts,
     BalanceDoesNotFollow, StatementOutOfTurn.
@@ -246,9 +257,10 @@ def take_statement(
     seen = _seen(statement.year, statement.number, content_digest, movements_digest)
     if _was_taken(state, statement, seen):
         return []
-    waits_for = _waits_for(state.last, statement)
+    waits_for = missing_before(state.last, statement)
     held = next((held for held in state.held if _same(held, statement)), None)
-    if held is not None and held.content != seen.content:
+    could_both_follow = waits_for is not None or held is None or held.opening_cents == statement.opening_cents
+    if held is not None and not _is_again(held, seen) and could_both_follow:
         raise StatementContradicts(year=statement.year, number=statement.number)
     if waits_for is None:
         return [_taken(statement, content_digest, movements_digest)]
@@ -262,8 +274,24 @@ def take_statement(
             content_digest=content_digest,
             waits_for_year=waits_for[0],
             waits_for_number=waits_for[1],
+            movements_digest=movements_digest,
         )
     ]
+
+
+def missing_before(last: Last | None, statement: Statement) -> tuple[int, int] | None:
+    """
+    Return year and number of the first statement that is certainly missing before this one, or None when it follows.
+
+    Raises BalanceDoesNotFollow for the next number with another balance.
+    """
+    if last is None or _follows(last, statement):
+        return None
+    if (statement.year, statement.number) == (last.year, last.number + 1):
+        raise BalanceDoesNotFollow(year=statement.year, number=statement.number)
+    if (statement.year, statement.number) == (last.year + 1, 1):
+        return (last.year, last.number + 1)  # the old year had another statement after the last that we have
+    return (last.year, last.number + 1) if statement.year == last.year else (last.year + 1, 1)
 
 
 def _must_be_ours_and_add_up(state: BankAccountState, statement: Statement) -> None:
@@ -279,25 +307,12 @@ def _must_be_ours_and_add_up(state: BankAccountState, statement: Statement) -> N
 def _was_taken(state: BankAccountState, statement: Statement, seen: Seen) -> bool:
     known = next((known for known in state.taken if _same(known, statement)), None)
     if known is not None:
-        if seen.content != known.content and seen.movements != known.movements:
+        if not _is_again(known, seen):
             raise StatementContradicts(year=statement.year, number=statement.number)
         return True
     if state.last is not None and (statement.year, statement.number) < (state.last.year, state.last.number):
         raise StatementOutOfTurn(year=statement.year, number=statement.number)
     return False
-
-
-def _waits_for(last: Last | None, statement: Statement) -> tuple[int, int] | None:
-    """
-    Return year and number of the first statement that is certainly missing before this one, or None when it follows.
-    """
-    if last is None or _follows(last, statement):
-        return None
-    if (statement.year, statement.number) == (last.year, last.number + 1):
-        raise BalanceDoesNotFollow(year=statement.year, number=statement.number)
-    if (statement.year, statement.number) == (last.year + 1, 1):
-        return (last.year, last.number + 1)  # the old year had another statement after the last that we have
-    return (last.year, last.number + 1) if statement.year == last.year else (last.year + 1, 1)
 
 
 def _taken(statement: Statement, content_digest: str, movements_digest: str) -> StatementTaken:

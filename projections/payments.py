@@ -83,7 +83,10 @@ class Payments:
             case BankAccountGiven():
                 self._known(rows, envelope, event.iban)
             case PaymentReceived():
-                row = PaymentRow(envelope.stream, event.movement, event.amount_cents, event.value_date,
+                # A person may place a movement in parts: together they are one payment.
+                part = cast(PaymentRow | None, rows.get("payment", event.movement))
+                before = part.amount_cents if part is not None and part.reversed_by is None else 0
+                row = PaymentRow(envelope.stream, event.movement, before + event.amount_cents, event.value_date,
                                  event.booked_on, event.matched_by, envelope.commit.business_date)  # fmt: skip
                 rows.put("payment", row, event.movement)
                 # Only an own OGM or a person's word makes an account known: a guess must not feed later guesses.

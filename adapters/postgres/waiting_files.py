@@ -4,7 +4,6 @@ Bank files that wait for an earlier statement: kept in the transaction that note
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast
 
 from adapters.postgres.database import WRITER, Database
@@ -34,14 +33,18 @@ class PostgresWaitingFiles:
             [digest, account, ciphers.seal(owner, _place(digest), content)],
         )
 
-    def of(self, account: StreamId) -> Sequence[tuple[str, bytes]]:
+    def content(self, digest_start: str) -> bytes | None:
         with self._database.session(WRITER) as session, session.cursor() as cursor:
-            cursor.execute("SELECT digest, sealed FROM waiting_files WHERE account = %s ORDER BY kept_at", [account])
-            rows = cursor.fetchall()
+            cursor.execute(
+                "SELECT digest, account, sealed FROM waiting_files WHERE starts_with(digest, %s)", [digest_start]
+            )
+            found = cursor.fetchone()
+            if found is None:
+                return None
+            digest, account, box = found
             ciphers = Ciphers(self._master, TransactionKeys(cursor))
             ciphers.fetch([owner_of(account)])
-            opened = [(digest, ciphers.open(owner_of(account), _place(digest), bytes(box))) for digest, box in rows]
-        return [(digest, content) for digest, content in opened if content is not None]
+            return ciphers.open(owner_of(account), _place(digest), bytes(box))
 
 
 def _place(digest: str) -> bytes:

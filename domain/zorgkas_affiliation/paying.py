@@ -81,13 +81,13 @@ def receive_payment(
     Take money in: it fills the oldest open year that can lead to a fine first, what is left is credit.
 
     The value date counts: money that was in time corrects the miss and what followed from it. The same movement twice
-    is nothing. `payer_iban` may be empty; `as_of` is the day we know of it.
+    is nothing, except another part of it that a person places. `payer_iban` may be empty; `as_of` is the day we know.
 
     Rules: ZP-14, ZP-16, ZB-1. Law: order of 30 November 2018, art. 70.
     """
     if amount_cents <= 0:
         raise NotMoneyIn
-    if state.knows_movement(movement):
+    if state.knows_movement(movement) and matched_by != "person":
         return []
     story = Story(state)
     shares, left_cents = allocate(amount_cents=amount_cents, open_years=state.open_years())
@@ -122,16 +122,17 @@ def reverse_payment(
     """
     Undo a payment that the bank took back: its years are open again, and missed again when their last day has passed.
 
-    `amount_cents` is positive. Credit of other payments fills the gap first. The same reversal twice is nothing.
+    `amount_cents` is positive. Credit of other payments fills the gap first. The same reversal of the same payment
+    twice is nothing.
     Raises NoSuchPayment or ReversalDoesNotFit.
 
     Rules: ZP-14, ZP-16, ZB-1.
     """
     if amount_cents <= 0:
         raise NotMoneyIn
-    if reversed_by in state.reversals:
-        return []
     ours = [piece for piece in state.pieces if piece.movement == movement]
+    if reversed_by in state.reversals and not any(piece.amount_cents for piece in ours):
+        return []
     if not ours:
         raise NoSuchPayment
     if sum(piece.amount_cents for piece in ours) != amount_cents:

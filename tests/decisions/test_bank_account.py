@@ -77,6 +77,7 @@ def held(statement: Statement, *, waits_for: tuple[int, int]) -> StatementHeld:
         content_digest=digests(statement)["content_digest"],
         waits_for_year=waits_for[0],
         waits_for_number=waits_for[1],
+        movements_digest=digests(statement)["movements_digest"],
     )
 
 
@@ -139,6 +140,28 @@ def test_a_statement_before_its_turn_waits_and_says_for_what() -> None:
 def test_a_waiting_statement_again_is_nothing_new_and_with_other_content_is_refused() -> None:
     history = given(BANK_ACCOUNT, OPENED, taken(FIRST), held(THIRD, waits_for=(2026, 8)))
     offered(history, THIRD).then_nothing()
+    offered(history, THIRD, **digests(THIRD, "x")).then_refused(bank_account.StatementContradicts, year=2026, number=9)
+
+
+def test_a_waiting_statement_that_comes_in_another_file_with_the_same_movements_is_the_same() -> None:
+    history = given(BANK_ACCOUNT, OPENED, taken(FIRST), held(THIRD, waits_for=(2026, 8)))
+    other_file = {"content_digest": "a file with more statements".ljust(64)}
+    offered(history, THIRD, **other_file).then_nothing()
+    history = offered(history, SECOND).then(taken(SECOND))
+    offered(history, THIRD, **other_file).then(taken(THIRD, **other_file))
+
+
+def test_a_statement_that_follows_takes_the_place_of_one_that_waits_and_never_can() -> None:
+    wrong = a_statement(9, THIRD.opening_cents + 1)
+    history = given(BANK_ACCOUNT, OPENED, taken(FIRST), held(wrong, waits_for=(2026, 8)), taken(SECOND))
+    assert history.state.next_held is None
+    history = offered(history, THIRD, **digests(THIRD, "x")).then(taken(THIRD, **digests(THIRD, "x")))
+    assert history.state.held == ()
+
+
+def test_of_two_statements_that_could_both_follow_neither_is_taken() -> None:
+    other = a_statement(9, THIRD.opening_cents, 77)
+    history = given(BANK_ACCOUNT, OPENED, taken(FIRST), held(other, waits_for=(2026, 8)), taken(SECOND))
     offered(history, THIRD, **digests(THIRD, "x")).then_refused(bank_account.StatementContradicts, year=2026, number=9)
 
 
