@@ -57,11 +57,14 @@ class CloudEvent(NamedTuple):
     run: UUID | None
 
 
-def fixed_headers(*, type: str, dataschema: str) -> tuple[tuple[str, bytes], ...]:
+def fixed_headers(
+    *, type: str, dataschema: str, source: str, epoch: str | None = None
+) -> tuple[tuple[str, bytes], ...]:
     """
-    Return the headers that all messages of one record and version have.
+    Return the headers that all messages of one record and version have, from one source in one epoch.
     """
-    return (_SPEC, _CONTENT, ("ce_type", type.encode()), ("ce_dataschema", dataschema.encode()))
+    about = (("ce_type", type.encode()), ("ce_dataschema", dataschema.encode()), ("ce_source", source.encode()))
+    return (_SPEC, _CONTENT, *about, *((("ce_epoch", epoch.encode()),) if epoch is not None else ()))
 
 
 def headers_of(
@@ -74,21 +77,18 @@ def headers_of(
     partition_key: bytes,
     sequence: int,
     previous_sequence: int | None,
-    epoch: bytes,
     run: bytes | None,
 ) -> Headers:
     """
-    Return all headers of one message. `stream`, `partition_key` and `run` are ids as text.
+    Return all headers of one message. `stream`, `partition_key` and `run` are ids as text; `fixed` has the source too.
     """
     headers = [
         *fixed,
         ("ce_id", b"%b:%b:%d" % (source, stream, version)),
-        ("ce_source", source),
         ("ce_time", time),
         ("ce_subject", stream),
         ("ce_partitionkey", partition_key),
         ("ce_sequence", b"%019d" % sequence),
-        ("ce_epoch", epoch),
     ]
     if previous_sequence is not None:
         headers.append(("ce_previoussequence", b"%019d" % previous_sequence))

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from domain.aggregates import AGGREGATES
-from domain.envelope import Envelope
+from domain.envelope import Commit, Envelope
 from domain.events import Event
 from domain.ids import Kind, kind_of, owner_of
 from formats.avro import dataschema, frame
@@ -66,7 +66,8 @@ class _Route(NamedTuple):
     translate: Translate
     frame: bytes
     write: Callable[[Mapping[str, Any]], bytes]
-    headers: tuple[tuple[str, bytes], ...]
+    record: str
+    dataschema: str
 
 
 class Publisher:
@@ -77,6 +78,9 @@ class Publisher:
     def __init__(self, of: Contract) -> None:
         self.routes: dict[type[Event], _Route] = {}
         self.not_published: set[type[Event]] = set()
+        self._fixed_headers: dict[tuple[str, str, str], tuple[tuple[str, bytes], ...]] = {}
+        self._last_commit: Commit | None = None
+        self._last_run: bytes | None = None
         for aggregate in AGGREGATES:
             for event in aggregate.events:
                 name = event_type(aggregate.context, event).name
@@ -99,8 +103,8 @@ class Publisher:
                 return None
             raise NotPublishable("The catalogue in schemas/ does not say whether this event is published.",
                                  event=type(event).__name__)  # fmt: skip
-        stream, run = envelope.stream, envelope.commit.run
-        subject = str(stream).encode()
+        subject = str(envelope.stream).encode()
+        run = self._run_of(envelope.commit)
         key = subject[:_FAMILY_DIGITS] + _MEMBER_TAIL if route.of_member else subject
         millis, micros, time = _moment(envelope.recorded_at)
         fields = route.translate(event)
@@ -110,7 +114,7 @@ class Publisher:
         if route.with_run:
             fields["run_id"] = run
         headers = headers_of(
-            route.headers,
+            self._fixed(route, source, epoch),
             source=_encoded(source),
             stream=subject,
             version=envelope.version,
@@ -118,10 +122,28 @@ class Publisher:
             partition_key=key,
             sequence=envelope.position,
             previous_sequence=previous_sequence,
-            epoch=_encoded(epoch),
-            run=_text(run) if run is not None else None,
+            run=run,
         )
         return Message(route.topic, key, route.frame + route.write(fields), headers, millis)
+
+    def _run_of(self, commit: Commit) -> bytes | None:
+        """
+        Return the run's id as text; the events of one transaction come one after the other with the same commit.
+        """
+        if commit is not self._last_commit:
+            self._last_run = None if commit.run is None else str(commit.run).encode()
+            self._last_commit = commit
+        return self._last_run
+
+    def _fixed(self, route: _Route, source: str, epoch: str) -> tuple[tuple[str, bytes], ...]:
+        """
+        Return the headers that all messages of a route have, from this source in this epoch.
+        """
+        found = self._fixed_headers.get((route.record, source, epoch))
+        if found is None:
+            found = fixed_headers(type=route.record, dataschema=route.dataschema, source=source, epoch=epoch)
+            self._fixed_headers[route.record, source, epoch] = found
+        return found
 
 
 class _Ours:
@@ -180,13 +202,9 @@ def _route(of: Contract, published_as: str, event: type[Event], kind: Kind) -> _
         translate=TRANSLATIONS[event],
         frame=frame(schema),
         write=writer_of(schema.raw, record=schema.name),
-        headers=fixed_headers(type=schema.record, dataschema=dataschema(schema)),
+        record=schema.record,
+        dataschema=dataschema(schema),
     )
-
-
-@lru_cache(maxsize=1_024)
-def _text(identity: UUID) -> bytes:
-    return str(identity).encode()
 
 
 @lru_cache(maxsize=64)

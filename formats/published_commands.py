@@ -84,9 +84,8 @@ def answer_message(
     )
     key = str(command_id).encode()
     headers = [
-        *fixed_headers(type=schema.record, dataschema=dataschema(schema)),
+        *fixed_headers(type=schema.record, dataschema=dataschema(schema), source=source),
         ("ce_id", b"%b:answer:%b" % (source.encode(), key)),
-        ("ce_source", source.encode()),
         ("ce_time", moment.isoformat(timespec="microseconds").replace("+00:00", "Z").encode()),
         ("ce_subject", key),
         ("ce_partitionkey", key),
