@@ -164,8 +164,9 @@ class Backoffice:
         """
         Return the feed with personal fields opened only for a model that says it reads them.
         """
+        stored, personal = self.store.stored, model.reads_personal
         return StoreFeed(
-            self.database, stored=self.store.stored, master=self.master, open_personal=model.reads_personal
+            self.database, stored=stored, master=self.master, open_personal=personal, for_folding=not personal
         )
 
     def catch_up(self, names: Sequence[str] = (), *, moved: Callable[[int], None] | None = None) -> int:

@@ -79,7 +79,9 @@ class StoredEvents:
         self._decoders = {name: msgspec.json.Decoder(of.stored).decode for name, of in self.by_name.items()}
         self._by_stored = {of.stored: of for of in self.by_name.values() if of.sealed}
         self._names = {of.stored: of.name for of in self.by_name.values()}
-        self._page = self._page_decoder()
+        self._page = self._page_decoder(self._names)
+        self._folding_names = {folding_shape(of): of.name for of in self.by_name.values()}
+        self._folding_page = self._page_decoder(self._folding_names)
         self._streams = {_key(aggregate): self._stream_decoder(aggregate) for aggregate in aggregates}
 
     def _add(self, of: EventType) -> None:
@@ -102,15 +104,13 @@ class StoredEvents:
         shapes = tuple(folding_shape(self.by_event[event]) for event in aggregate.events)
         return msgspec.json.Decoder(list[Union[shapes]]).decode  # type: ignore[valid-type] # noqa: UP007
 
-    def _page_decoder(self) -> Callable[[bytes], list[Any]] | None:
+    def _page_decoder(self, shapes: Mapping[type[msgspec.Struct], str]) -> Callable[[bytes], list[Any]] | None:
         """
         Return what reads events of all aggregates in one go; None when two contexts use the same tag.
         """
-        tags = {_tag(name) for name in self.by_name}
-        if len(tags) < len(self.by_name):
+        if len({_tag(name) for name in self.by_name}) < len(self.by_name):
             return None
-        shapes = tuple(self._names)
-        return msgspec.json.Decoder(list[Union[shapes]]).decode  # type: ignore[valid-type] # noqa: UP007
+        return msgspec.json.Decoder(list[Union[tuple(shapes)]]).decode  # type: ignore[valid-type] # noqa: UP007
 
     @property
     def names(self) -> frozenset[str]:
@@ -204,14 +204,9 @@ class StoredEvents:
         """
         Do what `read` does for many rows, in one decode where all of them are of today's versions.
         """
-        if self._page is None or not self.by_name.keys() >= set(names):
-            return list(map(self.read, names, states))
-        try:
-            events = self._page(b"[" + b",".join(states) + b"]")
-        except msgspec.MsgspecError:
+        events = self._read_today(self._page, self._names, names, states)
+        if events is None:
             return list(map(self.read, names, states))  # says which
-        if list(map(self._names.__getitem__, map(type, events))) != list(names):
-            return list(map(self.read, names, states))
         boxed = self._by_stored
         for index, stored in enumerate(events):
             of = boxed.get(type(stored))
@@ -219,6 +214,44 @@ class StoredEvents:
                 clear = {name: getattr(stored, name) for name in of.clear}
                 events[index] = Boxed(of.name, getattr(stored, BOX), clear, of, ())
         return events
+
+    def read_page_for_folding(self, names: Sequence[str], states: Sequence[bytes]) -> list[Event]:
+        """
+        Return the events of many rows as `read_stream` does, for read models that need no more.
+        """
+        events = self._read_today(self._folding_page, self._folding_names, names, states)
+        if events is not None:
+            return events
+        read = map(self.read, names, states)
+        return [self.unbox(event, None) if isinstance(event, Boxed) else event for event in read]
+
+    def read_whole_stream(self, joined: bytes) -> tuple[list[str], list[Event]] | None:
+        """
+        Return the type names and events of one stream as `read_stream` does, whatever it is a stream of; None when it
+        holds an older version, which needs the names that stand in the rows.
+        """
+        if self._folding_page is None:
+            return None
+        try:
+            events = self._folding_page(b"[" + joined + b"]")
+        except msgspec.MsgspecError:
+            return None
+        return list(map(self._folding_names.__getitem__, map(type, events))), events
+
+    def _read_today(
+        self,
+        decode: Callable[[bytes], list[Any]] | None,
+        shapes: Mapping[type[msgspec.Struct], str],
+        names: Sequence[str],
+        states: Sequence[bytes],
+    ) -> list[Any] | None:
+        if decode is None or not self.by_name.keys() >= set(names):
+            return None
+        try:
+            events = decode(b"[" + b",".join(states) + b"]")
+        except msgspec.MsgspecError:
+            return None
+        return events if list(map(shapes.__getitem__, map(type, events))) == list(names) else None
 
     def _read_older(self, name: str, state: bytes) -> Event | Boxed:
         if name not in self._older:

@@ -89,27 +89,28 @@ class PremiumAccount:
     def evolve(self, rows: StreamRows, envelope: Envelope) -> None:
         event = envelope.event
         match event:
-            case h.AffiliationOpened():
-                _total(rows, envelope, kind=event.kind, from_year=event.from_year)
             case h.ZorgpremieCharged():
                 _year(rows, envelope, event.year, charged_cents=event.amount_cents, reduced=event.reduced,
                       due_on=event.due_on)  # fmt: skip
-                _total(rows, envelope, charged_cents=_account(rows, envelope).charged_cents + event.amount_cents)
-            case h.ZorgpremieAmountChanged():
-                _amount_changed(rows, envelope, event)
+                account = _account(rows, envelope)
+                _total(rows, envelope, account, charged_cents=account.charged_cents + event.amount_cents)
             case h.InvitationIssued():
                 _year(rows, envelope, event.year, ogm=event.ogm, invited_on=event.issued_on)
-            case h.ReminderIssued():
-                _year(rows, envelope, event.year, reminded_on=event.issued_on)
             case h.PaymentReceived():
                 _paid(rows, envelope, event, sign=1)
+            case h.AffiliationOpened():
+                _total(rows, envelope, _account(rows, envelope), kind=event.kind, from_year=event.from_year)
+            case h.ZorgpremieAmountChanged():
+                _amount_changed(rows, envelope, event)
+            case h.ReminderIssued():
+                _year(rows, envelope, event.year, reminded_on=event.issued_on)
             case h.PaymentReversed():
                 _paid(rows, envelope, event, sign=-1)
             case h.CreditAllocated():
                 _credit_used(rows, envelope, event)
             case h.CreditRefunded():
                 account = _account(rows, envelope)
-                _total(rows, envelope, credit_cents=account.credit_cents - event.amount_cents,
+                _total(rows, envelope, account, credit_cents=account.credit_cents - event.amount_cents,
                        refunded_cents=account.refunded_cents + event.amount_cents)  # fmt: skip
             case h.YearMissed():
                 _year(rows, envelope, event.year, missed_on=event.missed_on, missed_run=envelope.commit.run)
@@ -124,19 +125,18 @@ class PremiumAccount:
                 pass  # letters and reports have read models of their own
 
 
-def _year(rows: StreamRows, envelope: Envelope, year: int, **changes: object) -> PremiumYear:
-    row = cast(PremiumYear | None, rows.get("premium_year", year)) or PremiumYear(envelope.stream, year)
-    changed = replace(row, **changes)
-    rows.put("premium_year", changed, year)
-    return changed
+def _year(rows: StreamRows, envelope: Envelope, year: int, **changes: object) -> None:
+    row = rows.get("premium_year", year) or PremiumYear(envelope.stream, year)
+    rows.put("premium_year", replace(row, **changes), year)
 
 
 def _account(rows: StreamRows, envelope: Envelope) -> AffiliationRow:
-    return cast(AffiliationRow | None, rows.get("affiliation")) or AffiliationRow(envelope.stream)
+    row: AffiliationRow = rows.get("affiliation") or AffiliationRow(envelope.stream)  # type: ignore[assignment]
+    return row
 
 
-def _total(rows: StreamRows, envelope: Envelope, **changes: object) -> None:
-    rows.put("affiliation", replace(_account(rows, envelope), version=envelope.version, **changes))
+def _total(rows: StreamRows, envelope: Envelope, account: AffiliationRow, **changes: object) -> None:
+    rows.put("affiliation", replace(account, version=envelope.version, **changes))
 
 
 def _put_on_years(
@@ -158,6 +158,7 @@ def _paid(rows: StreamRows, envelope: Envelope, event: h.PaymentReceived | h.Pay
     _total(
         rows,
         envelope,
+        account,
         received_cents=account.received_cents + sign * event.amount_cents,
         allocated_cents=account.allocated_cents + allocated,
         credit_cents=account.credit_cents + sign * event.credit_cents,
@@ -170,6 +171,7 @@ def _credit_used(rows: StreamRows, envelope: Envelope, event: h.CreditAllocated)
     _total(
         rows,
         envelope,
+        account,
         allocated_cents=account.allocated_cents + allocated,
         credit_cents=account.credit_cents - allocated,
     )
@@ -190,6 +192,7 @@ def _amount_changed(rows: StreamRows, envelope: Envelope, event: h.ZorgpremieAmo
     _total(
         rows,
         envelope,
+        account,
         charged_cents=account.charged_cents + event.to_cents - event.from_cents,
         allocated_cents=account.allocated_cents - event.freed_cents,
         credit_cents=account.credit_cents + event.freed_cents,

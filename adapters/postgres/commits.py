@@ -22,14 +22,19 @@ _RANGE_SQL: Final = """
 SELECT first_position, last_position, recorded_at, command_id, actor, run, cause, business_date
 FROM commits WHERE last_position >= %s AND first_position <= %s ORDER BY first_position
 """
-_OF_POSITIONS_SQL: Final = """
+_OF_RANGES_SQL: Final = """
 SELECT DISTINCT first_position, last_position, recorded_at, command_id, actor, run, cause, business_date
-FROM unnest(%s::bigint[]) AS wanted(position)
+FROM unnest(%s::bigint[], %s::bigint[]) AS wanted(first, last)
 CROSS JOIN LATERAL (
-    SELECT * FROM commits WHERE first_position <= wanted.position ORDER BY first_position DESC LIMIT 1
+    SELECT * FROM commits
+    WHERE first_position <= wanted.last AND first_position >= coalesce((
+        SELECT first_position FROM commits WHERE first_position <= wanted.first ORDER BY first_position DESC LIMIT 1
+    ), 0)
 ) AS found
 ORDER BY first_position
 """
+#: Positions no further apart than this are looked up as one range: what lies between costs less than another look.
+_NEAR: Final = 50
 
 
 class Recorded(NamedTuple):
@@ -61,9 +66,19 @@ def commits_between(cursor: Cursor[Any], first: int, last: int) -> Sequence[Reco
 
 def commits_of(cursor: Cursor[Any], positions: Sequence[int]) -> Sequence[Recorded]:
     """
-    Return the commits of single positions, such as those of one stream, in order.
+    Return the commits of single positions, such as those of some streams, in order; others may be among them.
+
+    What was recorded in bulk for streams that lie together has positions that lie together, in few commits.
     """
-    cursor.execute(_OF_POSITIONS_SQL, (list(positions),), binary=True)
+    firsts: list[int] = []
+    lasts: list[int] = []
+    last = -_NEAR - 1
+    for position in sorted(positions):
+        if position - last > _NEAR:
+            firsts.append(position)
+            lasts.append(position)
+        last = lasts[-1] = position
+    cursor.execute(_OF_RANGES_SQL, (firsts, lasts), binary=True)
     return [_recorded(row) for row in cursor.fetchall()]
 
 

@@ -7,8 +7,10 @@ read. Holes are left by transactions that were rolled back, and mean nothing.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import struct
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
+from itertools import count, repeat, zip_longest
 from typing import Any, Final
 
 from psycopg import Cursor
@@ -37,6 +39,16 @@ SELECT notification_id, originator_id, originator_version, topic, state FROM eve
 WHERE originator_id = ANY(%b::uuid[])
 ORDER BY originator_id, originator_version
 """
+_WHOLE_STREAMS_SQL: Final = """
+SELECT wanted.stream, whole.positions, whole.states
+FROM unnest(%b::uuid[]) AS wanted(stream)
+CROSS JOIN LATERAL (
+    SELECT string_agg(int8send(notification_id), ''::bytea ORDER BY originator_version) AS positions,
+           string_agg(state, ','::bytea ORDER BY originator_version) AS states
+    FROM events WHERE originator_id = wanted.stream
+) AS whole
+WHERE whole.states IS NOT NULL
+"""
 _HIGH_WATER_SQL: Final = "SELECT coalesce(max(notification_id), 0) FROM events"
 
 
@@ -49,14 +61,24 @@ class StrayEvent(Unreadable):
 class StoreFeed:
     """
     Reads with personal fields opened; `open_personal=False` leaves them `[erased]`, and needs no keys.
+
+    With `for_folding`, events come as states and most read models need them: personal fields `[erased]`, and the basis
+    left unread. That is twice as fast.
     """
 
     def __init__(
-        self, database: Database, *, stored: StoredEvents, master: MasterKey | None, open_personal: bool = True
+        self,
+        database: Database,
+        *,
+        stored: StoredEvents,
+        master: MasterKey | None,
+        open_personal: bool = True,
+        for_folding: bool = False,
     ) -> None:
         self._database = database
         self._stored = stored
         self._master = master if open_personal else None
+        self._for_folding = for_folding
 
     def read(self, *, after: int, limit: int, kinds: Collection[Kind] | None = None) -> Sequence[Envelope]:
         """
@@ -82,9 +104,31 @@ class StoreFeed:
         Return all events of these streams, by stream and version; for rebuilding what is kept per stream.
         """
         with self._database.session(WRITER) as session, session.cursor() as cursor:
+            found = self._whole_streams(cursor, streams) if self._for_folding else None
+            if found is not None:
+                return found
             cursor.execute(_OF_STREAMS_SQL, (list(streams),), binary=True)
             rows = cursor.fetchall()
-            return self._envelopes(cursor, rows, commits_of(cursor, sorted(row[0] for row in rows)))
+            return self._envelopes(cursor, rows, commits_of(cursor, [row[0] for row in rows]))
+
+    def _whole_streams(self, cursor: Cursor[Any], streams: Sequence[StreamId]) -> Sequence[Envelope] | None:
+        """
+        The quick way: one row and one decode per stream. None when a stream holds an older version of an event.
+        """
+        cursor.execute(_WHOLE_STREAMS_SQL, (list(streams),), binary=True)
+        rows = [(stream, _positions(raw), states) for stream, raw, states in cursor.fetchall()]
+        commits = commits_of(cursor, [position for _, positions, _ in rows for position in positions])
+        firsts = [of.first for of in commits]
+        envelopes: list[Envelope] = []
+        for stream, positions, states in rows:
+            found = self._stored.read_whole_stream(states)
+            if found is None:
+                return None
+            of = _by_position(positions, commits, firsts)
+            recorded_at, commit = [each.recorded_at for each in of], [each.commit for each in of]
+            columns = (positions, repeat(stream), count(1), found[0], recorded_at, found[1], commit)
+            envelopes += map(Envelope._make, zip(*columns, strict=False))
+        return envelopes
 
     def _envelopes(
         self, cursor: Cursor[Any], rows: Sequence[tuple[Any, ...]], commits: Sequence[Recorded]
@@ -92,9 +136,13 @@ class StoreFeed:
         if not rows:
             return []
         positions, streams, versions, names, states = zip(*rows, strict=True)
-        recorded = _by_position(positions, commits)
-        events = self._stored.read_page(names, states)
-        self._open(cursor, rows, events)
+        recorded = _by_position(positions, commits, [of.first for of in commits])
+        events: list[Any]
+        if self._for_folding:
+            events = self._stored.read_page_for_folding(names, states)
+        else:
+            events = self._stored.read_page(names, states)
+            self._open(cursor, rows, events)
         columns = (positions, streams, versions, names, [of.recorded_at for of in recorded], events)
         return list(map(Envelope._make, zip(*columns, [of.commit for of in recorded], strict=True)))
 
@@ -113,18 +161,16 @@ class StoreFeed:
             events[index] = self._stored.unbox(of, opened)
 
 
-def _by_position(positions: Sequence[int], commits: Sequence[Recorded]) -> Sequence[Recorded]:
+def _positions(raw: bytes) -> Sequence[int]:
+    return struct.unpack(f">{len(raw) // 8}q", raw)
+
+
+def _by_position(positions: Sequence[int], commits: Sequence[Recorded], firsts: Sequence[int]) -> Sequence[Recorded]:
     """
-    Return the commit of each position. Mostly it is the one of the position before, or the next.
+    Return the commit of each position; `firsts` are the first positions of the commits, in order.
     """
-    lasts = [of.last for of in commits]
-    found: list[Recorded] = []
-    of, last = None, -1
-    for position in positions:
-        if of is None or not of.first <= position <= last:
-            at = bisect_left(lasts, position)
-            if at == len(commits) or commits[at].first > position:
-                raise StrayEvent(position=position)
-            of, last = commits[at], lasts[at]
-        found.append(of)
+    found = [commits[after - 1] for after in map(bisect_right, repeat(firsts), positions)] if commits else []
+    for position, of in zip_longest(positions, found):
+        if of is None or not of.first <= position <= of.last:
+            raise StrayEvent(position=position)
     return found

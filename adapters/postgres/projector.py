@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import astuple
 from psycopg import Connection, Cursor, sql
 
 from application.ports import Feed
@@ -102,11 +103,10 @@ def fold_into(cursor: Cursor[Any], model: ReadModel, writer: RowWriter, batch: S
     """
     Fold the batch's events, stream by stream, into the rows that stand, and write what changed.
     """
-    kinds = model.kinds
     by_stream: dict[UUID, list[Envelope]] = {}
     for envelope in batch:
-        if kind_of(envelope.stream) in kinds:
-            by_stream.setdefault(envelope.stream, []).append(envelope)
+        by_stream.setdefault(envelope.stream, []).append(envelope)
+    by_stream = {stream: envelopes for stream, envelopes in by_stream.items() if kind_of(stream) in model.kinds}
     if not by_stream:
         return
     rows = writer.rows_of(cursor, by_stream)
@@ -157,7 +157,7 @@ class RowWriter:
             if drops[table.name]:
                 cursor.execute(self._delete[table.name], columns_of(drops[table.name]))
             if puts[table.name]:
-                values = [tuple(getattr(row, name) for name in table.fields) for row in puts[table.name]]
+                values = map(astuple, puts[table.name])
                 cursor.execute(self._upsert[table.name], columns_of(values))
 
 
@@ -203,7 +203,7 @@ def add_indexes(cursor: Cursor[Any], schema: str, table: Table) -> None:
         cursor.execute(sql.SQL(index).format(table=qualified(schema, table)))
 
 
-def _types(table: Table) -> dict[str, str]:
+def types_of(table: Table) -> dict[str, str]:
     """
     Return the SQL type of each column, read from the column list itself.
     """
@@ -212,8 +212,8 @@ def _types(table: Table) -> dict[str, str]:
 
 
 def _arrays(table: Table, names: Sequence[str]) -> sql.Composed:
-    types = _types(table)
-    return sql.SQL(", ").join(sql.SQL("%s::" + types[name] + "[]") for name in names)
+    types = types_of(table)
+    return sql.SQL(", ").join(sql.SQL("%b::" + types[name] + "[]") for name in names)
 
 
 def _names(names: Sequence[str]) -> sql.Composed:
@@ -221,7 +221,7 @@ def _names(names: Sequence[str]) -> sql.Composed:
 
 
 def _select(schema: str, table: Table) -> sql.Composed:
-    return sql.SQL("SELECT {} FROM {} WHERE stream = ANY(%s)").format(_names(table.fields), qualified(schema, table))
+    return sql.SQL("SELECT {} FROM {} WHERE stream = ANY(%b)").format(_names(table.fields), qualified(schema, table))
 
 
 def _upsert(schema: str, table: Table) -> sql.Composed:

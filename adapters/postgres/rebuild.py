@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from msgspec.structs import astuple
 from psycopg import Connection, Cursor, sql
 
 from adapters.postgres.database import OWNER, Database
@@ -22,6 +23,7 @@ from adapters.postgres.projector import (
     make_tables,
     qualified,
     schema_of,
+    types_of,
 )
 from domain.envelope import Envelope
 from domain.errors import Refused
@@ -191,8 +193,9 @@ def _copy(cursor: Cursor[Any], schema: str, table: Table, rows: Sequence[Row]) -
     if not rows:
         return
     names = sql.SQL(", ").join(sql.Identifier(name) for name in table.fields)
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(qualified(schema, table), names)
-    fields = table.fields
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(qualified(schema, table), names)
+    types = types_of(table)
     with cursor.copy(statement) as copy:
+        copy.set_types([types[name] for name in table.fields])
         for row in rows:
-            copy.write_row([getattr(row, name) for name in fields])
+            copy.write_row(astuple(row))
