@@ -37,6 +37,7 @@ _COMMANDS: Final = {
     "topics": "relay_commands",
     "relay": "relay_commands",
     "status": "relay_commands",
+    "schema": "schema_commands",
     "demo": "demo",
     "test": "checking",
     "bench": "checking",

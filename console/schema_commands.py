@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
+import msgspec
 
 from adapters.kafka.schema_registry import Difference, Registered, SchemaRegistry
+from console.asking import Asked, asks
+from console.exits import Exit
+from console.output import count, give, out, say, table
 from domain.errors import Refused
 from formats.contract import SCHEMAS, Contract, Schema, load
 from formats.schema_gate import Problem, checker_is_here, problems_in
@@ -23,6 +26,45 @@ class GateClosed(Refused):
     """
     The schemas may not be released; `backoffice schema check` says why.
     """
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One record in one version; `id` is 0 until it is released.
+    """
+
+    id: int
+    record: str
+    version: int
+    topic: str
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Every record and version.
+    """
+
+    schemas: list[Shown]
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What is wrong: in the schemas, in a registry, and in the pages made from the schemas.
+    """
+
+    released: int
+    not_released: int
+    problems: list[str]
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What got an id now, and what a registry has: registered now, and there before.
+    """
+
+    new_ids: list[Shown]
+    registered: int
+    were_there: int
 
 
 # --- What the commands do, without a screen ---------------------------------------------------------------------------
@@ -44,14 +86,12 @@ def pin(folder: Path) -> list[Schema]:
     if not fresh:
         return []
     if problems_in(contract) or not checker_is_here():
-        raise GateClosed(checker="installed" if checker_is_here() else "not installed, see pyproject.toml")
+        raise GateClosed(checker="installed" if checker_is_here() else "not installed, it comes with development")
     path = folder / "ids.yaml"
     first = max(contract.by_id, default=0) + 1
     pinned = [schema._replace(id=number) for number, schema in enumerate(fresh, start=first)]
-    lines = [
-        f"  {each.id}: {{record: {each.record}, version: {each.version}, sha256: {each.sha256}}}" for each in pinned
-    ]
-    path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    lines = [f"  {one.id}: {{record: {one.record}, version: {one.version}, sha256: {one.sha256}}}\n" for one in pinned]
+    path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + "".join(lines), encoding="utf-8")
     return pinned
 
 
@@ -90,87 +130,126 @@ _REGISTRY = click.option(
     "url",
     metavar="URL",
     envvar="BACKOFFICE_SCHEMA_REGISTRY_URL",
-    help="A registry, as Confluent's clients take it.",
+    help="A registry, by the address that Confluent's clients take.",
 )
 
 
-@click.group()
-def schema() -> None:
+@click.group("schema")
+def schema_command() -> None:
     """
-    What is promised to subscribers: records, versions, ids.
+    Show, check and release what is promised to subscribers: records, versions, ids.
+
+    Example: ./backoffice schema list
     """
 
 
-@schema.command("list")
-def list_schemas() -> None:
+@schema_command.command("list")
+@asks
+def list_schemas(asked: Asked) -> None:
     """
     Show every record with its versions and ids, by topic.
+
+    Example: ./backoffice schema list
     """
     contract = load(SCHEMAS)
-    for topic in contract.topics.values():
-        click.echo(topic.name)
-        for schema in _of_topic(contract, topic.name):
-            click.echo(f"  {schema.id or 'not released':>12}  {schema.name}")
+    order = list(contract.topics)
+    found = [_shown(schema) for versions in contract.records.values() for schema in versions]
+    found.sort(key=lambda each: (order.index(each.topic), each.record, each.version))
+    rows = [(each.id or "not released", each.record, each.version, each.topic) for each in found]
+    give(
+        Listed(schemas=found),
+        lambda: table(("id", "record", "version", "topic"), rows, right=("id", "version")),
+        as_json=asked.as_json,
+    )
 
 
-def _of_topic(contract: Contract, topic: str) -> Iterable[Schema]:
-    return (each for versions in contract.records.values() for each in versions if each.topic == topic)
+def _shown(schema: Schema) -> Shown:
+    return Shown(id=schema.id, record=schema.record, version=schema.version, topic=schema.topic)
 
 
-@schema.command("show")
+@schema_command.command("show")
 @click.argument("name")
-def show_schema(name: str) -> None:
+@asks
+def show_schema(asked: Asked, name: str) -> None:
     """
-    Show one schema: backoffice schema show backoffice.zorgkas.ZorgpremieCharged/1
+    Show one schema; without a version the newest one.
+
+    Example: ./backoffice schema show backoffice.zorgkas.ZorgpremieCharged/1
     """
-    click.echo(json.dumps(load(SCHEMAS).schema(name).raw, indent=2, ensure_ascii=False))
+    out(json.dumps(load(SCHEMAS).schema(name).raw, indent=2, ensure_ascii=False))
 
 
-@schema.command("check")
+@schema_command.command("check")
 @_REGISTRY
-def check_schemas(url: str | None) -> None:
+@asks
+def check_schemas(asked: Asked, url: str | None) -> None:
     """
-    Check what is in schemas/: may it be released, and does a registry say the same?
+    Check what is in schemas/: may it be released, do the pages say the same, and does a registry?
+
+    Example: ./backoffice schema check --registry http://localhost:8081
     """
     contract = load(SCHEMAS)
     problems, differences = check(contract, url)
-    for problem in problems:
-        click.echo(str(problem))
-    for difference in differences:
-        click.echo(f"registry: {difference.schema.name}: {difference.problem}")
-    stale = sorted(stale_pages(contract))
-    for page in stale:
-        click.echo(f"docs/subscribers/{page} is not what the schemas say; run `backoffice schema pages`")
+    checked = Checked(
+        released=len(contract.by_id),
+        not_released=len(not_released(contract)),
+        problems=[
+            *(str(each) for each in problems),
+            *(f"registry: {each.schema.name}: {each.problem}" for each in differences),
+            *(
+                f"docs/subscribers/{page} is not what the schemas say; run `backoffice schema pages`"
+                for page in sorted(stale_pages(contract))
+            ),
+        ],
+    )
     if not checker_is_here():
-        click.echo("The Avro project's own checker is not installed; only our own rules were held.", err=True)
-    wrong = len(problems) + len(differences) + len(stale)
-    fresh = len(not_released(contract))
-    click.echo(f"{len(contract.by_id)} released, {fresh} not released yet, {wrong} problems.")
-    if wrong:
-        raise SystemExit(1)
+        say("The Avro project's own checker is not installed; only our own rules were held.")
+    give(checked, lambda: _show_checked(checked), as_json=asked.as_json)
+    if checked.problems:
+        click.get_current_context().exit(Exit.DIFFERENCES)
 
 
-@schema.command("publish")
+def _show_checked(checked: Checked) -> None:
+    for problem in checked.problems:
+        out(problem)
+    problems = count(len(checked.problems), "problem")
+    out(f"{checked.released} released, {checked.not_released} not released yet, {problems}.")
+
+
+@schema_command.command("publish")
 @_REGISTRY
-def publish_schemas(url: str | None) -> None:
+@asks
+def publish_schemas(asked: Asked, url: str | None) -> None:
     """
     Release what is new: give it an id for ever, and register everything when a registry is given.
+
+    Example: ./backoffice schema publish --registry http://localhost:8081
     """
-    for each in pin(SCHEMAS):
-        click.echo(f"{each.name} is id {each.id} for ever; commit schemas/ids.yaml")
-    if url is None:
-        click.echo("No registry was given (--registry), so nothing was registered.")
-        return
-    done = register(load(SCHEMAS), url)
-    click.echo(f"{sum(each.new for each in done)} registered now, {sum(not each.new for each in done)} were there.")
+    pinned = pin(SCHEMAS)
+    done = register(load(SCHEMAS), url) if url else []
+    new = sum(each.new for each in done)
+    published = Published(new_ids=[_shown(each) for each in pinned], registered=new, were_there=len(done) - new)
+    give(published, lambda: _show_published(published, registry=bool(url)), as_json=asked.as_json)
 
 
-@schema.command("pages")
-def write_pages() -> None:
+def _show_published(published: Published, *, registry: bool) -> None:
+    for each in published.new_ids:
+        out(f"{each.record}/{each.version} is id {each.id} for ever; commit schemas/ids.yaml.")
+    if registry:
+        out(f"{count(published.registered, 'schema')} registered now, {published.were_there} were there.")
+    else:
+        out("No registry was given (--registry), so nothing was registered.")
+
+
+@schema_command.command("pages")
+@asks
+def write_pages(asked: Asked) -> None:
     """
     Write docs/subscribers/ again from the schemas.
+
+    Example: ./backoffice schema pages
     """
     stale = stale_pages(load(SCHEMAS))
     for name, text in stale.items():
         (PAGES / name).write_text(text, encoding="utf-8")
-    click.echo(f"{len(stale)} pages written.")
+    out(f"{count(len(stale), 'page')} written.")

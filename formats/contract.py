@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 import yaml
 
-from domain.errors import Unreadable
+from domain.errors import NotFound, Unreadable
 
 SCHEMAS: Final = Path(__file__).parent.parent / "schemas"
 
@@ -126,7 +126,7 @@ class Contract(NamedTuple):
         return found
 
 
-class NoSuchSchema(ContractUnreadable):
+class NoSuchSchema(NotFound):
     """
     There is no such record or version; `backoffice schema list` shows them.
     """

@@ -22,7 +22,7 @@ from formats.cloudevents import Headers, fixed_headers, headers_of
 from formats.contract import Contract, contract
 from formats.partitions import partition_of
 from formats.published_fields import TRANSLATIONS, Translate
-from formats.stored import event_type
+from formats.stored_shapes import event_type
 
 __all__ = ["Message", "NotPublishable", "Publisher", "catalogue", "partition_of", "publish", "topic_of"]
 

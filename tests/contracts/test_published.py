@@ -29,7 +29,8 @@ from formats.partitions import murmur2
 from formats.published import Message, catalogue, key_of, partition_of, publish, topic_of
 from formats.published_back import to_ledger_facts
 from formats.published_fields import TRANSLATIONS
-from formats.stored import StoredEvents, event_type
+from formats.stored import StoredEvents
+from formats.stored_shapes import event_type
 from projections.model import Row, StreamRows
 from projections.premium_account import PremiumAccount
 from projections.published_premium_account import PublishedPremiumAccount, digest_of

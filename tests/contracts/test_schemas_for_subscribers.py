@@ -180,23 +180,25 @@ def test_what_the_gate_refuses_gets_no_id_and_is_not_registered(folder: Path) ->
 
 def test_the_command_lists_shows_and_checks() -> None:
     run = CliRunner().invoke
-    listed = run(schema_commands.schema, ["list"])
+    listed = run(schema_commands.schema_command, ["list"])
     assert listed.exit_code == 0
-    assert "backoffice.zorgkas.ZorgpremieCharged/1" in listed.output
-    shown = run(schema_commands.schema, ["show", "backoffice.zorgkas.ZorgpremieCharged"])
+    assert len(listed.output.splitlines()) == 1 + len(contract().by_id)
+    shown = run(schema_commands.schema_command, ["show", "backoffice.zorgkas.ZorgpremieCharged"])
     assert json.loads(shown.output)["name"] == "ZorgpremieCharged"
-    checked = run(schema_commands.schema, ["check"])
+    checked = run(schema_commands.schema_command, ["check"])
     assert (checked.exit_code, checked.output) == (
         0,
         f"{len(contract().by_id)} released, 0 not released yet, 0 problems.\n",
     )
-    published = run(schema_commands.schema, ["publish"], env={"BACKOFFICE_SCHEMA_REGISTRY_URL": ""})
+    nothing = run(schema_commands.schema_command, ["show", "nothing"])
+    assert (nothing.exit_code, "backoffice schema list" in nothing.output) == (7, True)
+    published = run(schema_commands.schema_command, ["publish"], env={"BACKOFFICE_SCHEMA_REGISTRY_URL": ""})
     assert "nothing was registered" in published.output
 
 
 def test_check_names_what_is_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_version(folder, {**WORKERS, "doc": ""})
     monkeypatch.setattr(schema_commands, "SCHEMAS", folder)
-    checked = CliRunner().invoke(schema_commands.schema, ["check"])
+    checked = CliRunner().invoke(schema_commands.schema_command, ["check"])
     assert checked.exit_code == 1
     assert "backoffice.run.RunStarted/2 workers: Say in `doc`" in checked.output
