@@ -106,6 +106,35 @@ def database(server_url: str, make_database: Callable[..., str], template: str) 
     drop_database(server_url, str(conninfo_to_dict(url)["dbname"]))
 
 
+@pytest.fixture(scope="session")
+def server_over_tcp() -> Iterator[str]:
+    """
+    The URL of a migrated database on a server as an administrator gives it to us (BACKOFFICE_DATABASE_URL).
+    """
+    with SessionFolder() as folder, tcp_server(folder / "postgres") as url:
+        with Database(url) as database:
+            migrate(database)
+        yield url
+
+
+@pytest.fixture
+def database_over_tcp(server_over_tcp: str) -> Iterator[Database]:
+    """
+    The same as `database`, over TCP and with a login that is no superuser.
+    """
+    template = str(conninfo_to_dict(server_over_tcp)["dbname"])
+    maintenance = make_conninfo(server_over_tcp, dbname="postgres")
+    name = f"tests_{secrets.token_hex(6)}"
+    with psycopg.connect(maintenance, autocommit=True) as session:
+        session.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    with Database(make_conninfo(server_over_tcp, dbname=name), application="backoffice-tests") as fresh:
+        migrate(fresh)  # grants on a database are not copied with it
+        yield fresh
+    drop_database(maintenance, name)
+
+
 def drop_database(server_url: str, name: str) -> None:
     with psycopg.connect(server_url, autocommit=True) as session:
         session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -53,7 +53,7 @@ class TickingClock:
         return datetime(2026, 4, 30, 12, tzinfo=UTC) + timedelta(seconds=-5 if self._looks == 3 else self._looks)
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "postgres", "postgres over TCP"])
 def make_store(request: pytest.FixtureRequest) -> Iterator[Callable[..., Store]]:
     """
     Make stores on the same events: `make_store(master=None)` is one without the master key.
@@ -69,7 +69,7 @@ def make_store(request: pytest.FixtureRequest) -> Iterator[Callable[..., Store]]
                 vars(store).update({name: vars(memory[0])[name] for name in shared})
             memory.append(store)
             return store
-        database: Database = request.getfixturevalue("database")
+        database: Database = request.getfixturevalue("database" if request.param == "postgres" else "database_over_tcp")
         made.append(PostgresStore(database, aggregates=[aggregate], master=master))
         return made[-1]
 
