@@ -66,25 +66,25 @@ def read_file(path: Path, *, clock: Clock, bytes_max: int = BYTES_MAX) -> bytes:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except (FileNotFoundError, NotADirectoryError):
-        raise NoSuchFile(file=shown(path)) from None
+        raise NoSuchFile from None
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
-            raise NotAFile(file=shown(path)) from None
+            raise NotAFile from None
         if error.errno in {errno.EACCES, errno.EPERM}:
-            raise MayNotRead(file=shown(path)) from None
-        raise NoSuchFile(file=shown(path)) from None
+            raise MayNotRead from None
+        raise NoSuchFile from None
     try:
-        return _read(handle, path, clock=clock, bytes_max=bytes_max)
+        return _read(handle, clock=clock, bytes_max=bytes_max)
     finally:
         os.close(handle)
 
 
-def _read(handle: int, path: Path, *, clock: Clock, bytes_max: int) -> bytes:
+def _read(handle: int, *, clock: Clock, bytes_max: int) -> bytes:
     before = os.fstat(handle)
     if not stat.S_ISREG(before.st_mode):
-        raise NotAFile(file=shown(path))
+        raise NotAFile
     if before.st_size > bytes_max:
-        raise TooLarge(file=shown(path), megabytes_max=bytes_max // 1024 // 1024)
+        raise TooLarge(megabytes_max=bytes_max // 1024 // 1024)
     if abs(clock.now().timestamp() - before.st_mtime) < QUIET_SECONDS:
         time.sleep(QUIET_SECONDS)
     parts, size = [], 0
@@ -92,8 +92,8 @@ def _read(handle: int, path: Path, *, clock: Clock, bytes_max: int) -> bytes:
         parts.append(part)
         size += len(part)
         if size > bytes_max:
-            raise TooLarge(file=shown(path), megabytes_max=bytes_max // 1024 // 1024)
+            raise TooLarge(megabytes_max=bytes_max // 1024 // 1024)
     after = os.fstat(handle)
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or size != before.st_size:
-        raise StillGrowing(file=shown(path))
+        raise StillGrowing
     return b"".join(parts)

@@ -187,9 +187,9 @@ def _passed(each: Passed, sources: Sources) -> Sentence:
 
 
 def _not_run(jobs: Sequence[str], year: int) -> Iterator[Sentence]:
-    for job in jobs:
-        topic, text = _NOT.get(job, ("summary", f"Nothing was done by {job}"))
-        yield Sentence(topic=topic, day=None, text=f"{text}: {job} was not run for {year}.", cause=job)
+    if jobs:
+        named = ", ".join(job.replace("_", " ") for job in jobs)
+        yield Sentence(topic="open", day=None, text=f"Not run for {year} so far: {named}.")
 
 
 def _rules(basis: Basis, sources: Sources) -> list[RuleText]:

@@ -46,7 +46,8 @@ class Failed(Answer, frozen=True, kw_only=True):
 
     class Error(msgspec.Struct, frozen=True, kw_only=True):
         """
-        `code` is stable; `message` is for people. `line`, `column` and `field` say where in a file.
+        `code` is stable; `message` is for people. `line`, `column` and `field` say where in a file; `others` what
+        else is wrong with it.
         """
 
         code: str
@@ -55,6 +56,7 @@ class Failed(Answer, frozen=True, kw_only=True):
         line: int | None = None
         column: int | None = None
         field: str = ""
+        others: Sequence[str] = ()
 
     error: Error
 

@@ -191,7 +191,7 @@ def deciding_day(asked: Asked, backoffice: Backoffice) -> date:
 
     day, today = day_of(asked, backoffice), today_in_brussels(backoffice.clock)
     if day > today:
-        raise FutureDate(day=day, today=today)
+        raise FutureDate(day=day)
     began = beginning(backoffice)
     if day < began:
         raise BeforeTheBeginning(day=day, began=began)

@@ -118,8 +118,9 @@ def say_usage(error: click.UsageError, *, as_json: bool) -> None:
     Say in one line which word of the call is off, and where the help is.
     """
     path = error.ctx.command_path if error.ctx else "backoffice"
-    sentence = error.format_message().rstrip(".").replace("\n", " ")
-    _say("Usage", f"{sentence}. See: {path} --help", as_json=as_json)
+    sentence = error.format_message().replace("\n", " ")
+    end = "" if sentence.endswith((".", "?")) else "."
+    _say("Usage", f"{sentence}{end} See: {path} --help", as_json=as_json)
 
 
 def details(error: BackofficeError) -> dict[str, Any]:

@@ -4,26 +4,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from console.asking import Asked, MemberType, asks, back_office
 from console.finding import NoSuchMember
-from console.output import give, heading, out
+from console.output import give, heading, out, wrapped
 from domain.ids import Kind, MemberId, StreamId, belonging_to
 
 if TYPE_CHECKING:
     from adapters.wiring import Backoffice
     from application.explaining import Explanation, Passed, Sentence
 
+_LABEL: Final = 12
+_TITLES: Final = {"open": "Not yet"}
+
 
 @click.command("explain")
 @click.argument("member", type=MemberType())
 @click.argument("year", type=click.IntRange(2001, 2200))
+@click.option("--brief", is_flag=True, help="Only the sentences, without rules and values of the law.")
 @asks
-def explain_command(asked: Asked, member: MemberId, year: int) -> None:
+def explain_command(asked: Asked, member: MemberId, year: int, brief: bool) -> None:
     """
     Tell why a member owes a year, what was asked and paid, missed or not, written or not, reported or not.
 
@@ -52,7 +56,7 @@ def explain_command(asked: Asked, member: MemberId, year: int) -> None:
             not_run=not_run,
             sources=Sources(texts, backoffice.law),
         )
-    give(Explained(explanation=explanation), lambda: _show(explanation), as_json=asked.as_json)
+    give(Explained(explanation=explanation), lambda: _show(explanation, brief=brief), as_json=asked.as_json)
 
 
 def _runs_of(backoffice: Backoffice, affiliation: StreamId, year: int) -> tuple[list[Passed], list[str]]:
@@ -88,24 +92,35 @@ def _runs_of(backoffice: Backoffice, affiliation: StreamId, year: int) -> tuple[
     return found, [job for job in runs.jobs if job not in jobs]
 
 
-def _show(explanation: Explanation) -> None:
+def _show(explanation: Explanation, *, brief: bool) -> None:
     summary, *rest = explanation.sentences
     out(click.style(summary.text, bold=True))
-    topic = ""
+    topic, seen = "", set[str]()
     for sentence in rest:
-        if sentence.topic != topic:
+        if sentence.topic != topic and not brief:
             topic = sentence.topic
-            heading(topic.capitalize())
-        out(f"{sentence.day or ' ' * 10}  {sentence.text}")
-        for line in _because(sentence):
-            out(f"            {click.style(line, dim=True)}")
+            heading(_TITLES.get(topic, topic.capitalize()))
+        wrapped(sentence.text, label=str(sentence.day or ""), width=_LABEL)
+        for line in () if brief else _because(sentence, seen):
+            wrapped(line, label="", width=_LABEL, dim=True)
 
 
-def _because(sentence: Sentence) -> Sequence[str]:
-    lines = [f"{rule.rule}: {rule.sentence}" if rule.sentence else rule.rule for rule in sentence.rules]
+def _because(sentence: Sentence, seen: set[str]) -> Iterator[str]:
+    """
+    Give a rule's words the first time; after that its number is enough.
+    """
+    known = [rule.rule for rule in sentence.rules if rule.rule in seen]
+    for rule in sentence.rules:
+        if rule.rule not in seen:
+            yield f"{rule.rule}: {rule.sentence} ({rule.source})" if rule.sentence else rule.rule
+    if known:
+        yield f"also {', '.join(known)}"
+    seen.update(rule.rule for rule in sentence.rules)
     for value in sentence.values:
-        checked = f", compared on {value.checked_on}" if value.checked_on else ""
-        lines.append(f"{value.parameter} is {value.value} since {value.since} ({value.source}{checked})")
+        yield f"{value.parameter} is {value.value} since {value.since}"
+        if value.parameter not in seen:
+            checked = f"; compared on {value.checked_on}" if value.checked_on else ""
+            yield f"  {value.source}{checked}"
+        seen.add(value.parameter)
     if sentence.recorded_at is not None:
-        lines.append(f"recorded {sentence.recorded_at:%Y-%m-%d %H:%M} UTC by {sentence.by}, {sentence.cause}")
-    return lines
+        yield f"recorded {sentence.recorded_at:%Y-%m-%d %H:%M} UTC by {sentence.by}: {sentence.cause}"

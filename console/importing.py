@@ -117,9 +117,12 @@ class _Taker:
             self.errors.append(error)
             if content:
                 self._keep(content, error)
-            told = Failed.Error(code=error.code or error.name(), message=str(error), **exits.details(error))
-            for other in (*getattr(error, "others", ()),):
-                say(f"  {other}")
+            told = Failed.Error(
+                code=error.code or error.name(),
+                message=str(error),
+                others=getattr(error, "others", ()),
+                **exits.details(error),
+            )
             return ImportedFile(file=shown(path), kind="unknown", state="rejected", error=told)
         return taken
 
@@ -234,6 +237,8 @@ def _show(imported: Imported) -> None:
     for file in imported.files:
         if file.error is not None:
             say(f"{file.file}: rejected. {file.error.message}")
+            for other in file.error.others:
+                say(f"  {other}")
         elif file.state == "already_imported":
             out(f"{file.file}: already imported, nothing changed.")
         elif file.kind == "commands":

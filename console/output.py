@@ -4,7 +4,9 @@ What a person sees: stdout is the answer, stderr is progress and sentences. A pi
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -23,9 +25,18 @@ def give(answer: msgspec.Struct, show: Show, *, as_json: bool) -> None:
     Print the answer: as JSON, or the way `show` prints it for a person.
     """
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+        click.echo(msgspec.json.format(msgspec.json.encode(answer, enc_hook=_plain), indent=2).decode())
     else:
         show()
+
+
+def _plain(value: object) -> str:
+    """
+    Return a text that is more than a text, such as an account number, as the text that it is.
+    """
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in an answer")
 
 
 def out(text: str = "") -> None:
@@ -83,6 +94,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Seque
     if sys.stdout.isatty():
         _on_a_terminal(headers, cells, right)
         return
+    cells = [[click.unstyle(cell) for cell in row] for row in cells]
     widths = [max(len(header), *(len(row[index]) for row in cells), 0) for index, header in enumerate(headers)]
     for row in [list(headers), *cells]:
         padded = [
@@ -96,12 +108,13 @@ def _on_a_terminal(headers: Sequence[str], rows: Sequence[Sequence[str]], right:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     shown = Table(box=SIMPLE_HEAD, header_style="dim", pad_edge=False, show_edge=False)
     for header in headers:
         shown.add_column(header, justify="right" if header in right else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(*(Text.from_ansi(cell) for cell in row))
     Console(markup=False, highlight=False, emoji=False).print(shown)
 
 
@@ -113,6 +126,19 @@ def facts(pairs: Sequence[tuple[str, object]]) -> None:
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
         out(f"{name.ljust(width)}  {value}")
+
+
+def wrapped(text: str, *, label: str, width: int, dim: bool = False) -> None:
+    """
+    Print a sentence beside a label, in lines that fit the screen (a pipe gets lines of 100).
+    """
+    columns = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+    indent = " " * (width + len(text) - len(text.lstrip()))
+    lines = textwrap.wrap(text.strip(), max(40, columns), initial_indent=indent, subsequent_indent=indent,
+                          break_long_words=False, break_on_hyphens=False)  # fmt: skip
+    for number, line in enumerate(lines):
+        shown = f"{label.ljust(width)}{line[width:]}" if number == 0 else line
+        out(click.style(shown, dim=True) if dim else shown)
 
 
 @contextmanager

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.asking import Asked, asks, back_office, confirmed, day_of, deciding_day
+from console.asking import Asked, asks, back_office, beginning, confirmed, day_of, deciding_day
 from console.exits import Exit
 from console.finding import run_named
 from console.output import count, euros, facts, give, heading, out, progress, say, table
-from console.runs_show import run_show
+from console.runs_show import figure, run_show
 from console.stopping import at_the_end_of_a_part
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def run_plan(asked: Asked, job: str) -> None:
 
     Example: ./backoffice run plan invitations --on 2026-01-15
     """
+    from application.runs_gates import TooEarly
     from console.answers_of_runs import Planned
 
     with back_office(asked) as backoffice, at_the_end_of_a_part(say) as check, progress(f"planning {job}") as told:
@@ -56,6 +57,9 @@ def run_plan(asked: Asked, job: str) -> None:
         day = deciding_day(asked, backoffice)
         runs = backoffice.runs
         business_date = runs.business_date_for(job, as_of=day)
+        if business_date < beginning(backoffice):
+            line = runs.line(job, year=day.year)
+            raise TooEarly(job=job, earliest=line.earliest if line else day)
         actor = backoffice.settings.actor
         found = runs.plan(job, business_date=business_date, as_of=day, actor=actor, seen=seen)
     planned = Planned(
@@ -202,7 +206,7 @@ def run_settle(asked: Asked, run: str) -> None:
     agrees = all(control.expected == control.actual for control in controls)
 
     def show() -> None:
-        rows = [(each.name, _figure(each.name, each.expected), _figure(each.name, each.actual),
+        rows = [(each.name, figure(each.name, each.expected), figure(each.name, each.actual),
                  "" if each.expected == each.actual else "DIFFERS") for each in controls]  # fmt: skip
         table(("control", "expected", "found", ""), rows, right=("expected", "found"))
         out(
@@ -214,10 +218,6 @@ def run_settle(asked: Asked, run: str) -> None:
     give(Settled(run=stream, agrees=agrees, controls=controls), show, as_json=asked.as_json)
     if not agrees:
         click.get_current_context().exit(Exit.DIFFERENCES)
-
-
-def _figure(name: str, figure: int) -> str:
-    return euros(figure) if name.startswith("cents") else f"{figure}"
 
 
 @run_command.command("file", epilog=_RUN)

@@ -79,6 +79,13 @@ def run_show(
     give(RunShown(run=view, items=items, passed_over=passed, left_out=left), on_screen, as_json=asked.as_json)
 
 
+def figure(name: str, value: int) -> str:
+    """
+    Write a control total; its name says whether it counts cents.
+    """
+    return euros(value) if name.startswith("cents") else str(value)
+
+
 def _number(after: str | None) -> int:
     if after is None:
         return 0
@@ -124,12 +131,14 @@ def _show_run(view: RunView) -> None:
         heading("Executed")
         totals = view.totals
         facts([("done", totals.done), ("refused", totals.refused), ("parked", totals.parked)])
-        table(("times", "why"), [(times, key.replace("/", ": ")) for key, times in sorted(view.not_done.items())])
+        for key, times in sorted(view.not_done.items()):
+            kind, _, reason = key.partition("/")
+            out(f"  {times} {kind} because {because(reason.removeprefix('now_passed_over:'))}")
     if view.controls:
         heading("Control totals")
         table(
             ("control", "expected", "found"),
-            [(each.name, each.expected, each.actual) for each in view.controls],
+            [(each.name, figure(each.name, each.expected), figure(each.name, each.actual)) for each in view.controls],
             right=("expected", "found"),
         )
 

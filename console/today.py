@@ -83,7 +83,8 @@ def _show(found: Today) -> None:
 
 
 def _status(line: CalendarLine) -> str:
-    return line.status
+    colour = _COLOURS.get(line.status)
+    return click.style(line.status, fg=colour) if colour else line.status
 
 
 def _remark(line: CalendarLine) -> str:

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from psycopg.rows import class_row
 
-from adapters.postgres.database import READER, WRITER, Database
+from adapters.postgres.database import OWNER, READER, WRITER, Database
 from domain.ids import owner_of
 
 PAGE_MAX: Final = 1_000
@@ -180,7 +180,7 @@ _LISTS: Final[Mapping[str, tuple[str, LiteralString]]] = {
     "credit": (
         "members with credit",
         (
-            "SELECT a.stream, a.stream, a.credit_cents, coalesce(max(y.last_value_date), '2001-01-01'), 'paid too much' "
+            "SELECT a.stream, a.stream, a.credit_cents, coalesce(max(y.last_value_date), '2001-01-01'), 'credit' "
             "FROM rm_premium_account.affiliation a LEFT JOIN rm_premium_account.premium_year y USING (stream) "
             "WHERE a.credit_cents > 0 GROUP BY a.stream, a.credit_cents"
         ),
@@ -286,7 +286,7 @@ def statement(database: Database, *, year: int, number: int, account: str = "") 
     )  # fmt: skip
 
 
-# --- Members -----------------------------------------------------------------------------------------------------------
+# --- Members ---------------------------------------------------------------------------------------------------------
 
 
 def years(database: Database, stream: UUID) -> Sequence[YearView]:
@@ -339,7 +339,7 @@ def model_statuses(database: Database, *, names: Sequence[str], high_water: int)
     """
     Return how far each read model is; one that was never made stands at 0.
     """
-    with database.session(WRITER) as session:
+    with database.session(OWNER) as session:
         rows = session.execute("SELECT projection, version, position, moved_at FROM projection_positions").fetchall()
     known = {row[0]: row for row in rows}
     found = []

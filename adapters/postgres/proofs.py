@@ -30,9 +30,9 @@ SELECT count(*) FROM rm_premium_account.affiliation
 """
 _YEARS: Final = """
 SELECT count(*) FROM rm_premium_account.affiliation a
- WHERE (charged_cents, allocated_cents) IS DISTINCT FROM (
-        SELECT coalesce(sum(y.charged_cents), 0)::bigint, coalesce(sum(y.paid_cents), 0)::bigint
-          FROM rm_premium_account.premium_year y WHERE y.stream = a.stream)
+  LEFT JOIN (SELECT stream, sum(charged_cents)::bigint AS charged, sum(paid_cents)::bigint AS paid
+               FROM rm_premium_account.premium_year GROUP BY stream) y USING (stream)
+ WHERE a.charged_cents <> coalesce(y.charged, 0) OR a.allocated_cents <> coalesce(y.paid, 0)
 """
 _CHAIN: Final = """
 SELECT count(*) FROM (

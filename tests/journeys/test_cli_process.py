@@ -1,0 +1,151 @@
+"""
+The command as a real process: exit codes, pipes, signals, locales, rights; what a test inside Python cannot see.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from adapters.postgres.database import Database
+from tests.cli import ROOT, Cli, command_of
+from tests.cli_fund import FULL, five_members, newcomer, write_commands
+
+
+@pytest.fixture
+def cli(database: Database, tmp_path: Path) -> Cli:
+    cli = Cli(tmp_path / "home", database_url=database.url)
+    cli("init", "--on", "2025-01-02")
+    return cli
+
+
+def member_ids(count: int) -> list[str]:
+    return [f"01941f29-7c00-7000-8000-{number:06x}000000" for number in range(1, count + 1)]
+
+
+def test_help_comes_at_once_and_reads_no_driver() -> None:
+    loaded = "import sys; sys.argv = ['backoffice', '--help']; import runpy\ntry: runpy.run_module('console', run_name='__main__')\nexcept SystemExit: pass\nprint(sorted({'psycopg', 'eventsourcing', 'rich', 'lxml', 'typst', 'kafka'} & set(sys.modules)))"
+    started = time.perf_counter()
+    said = subprocess.run(
+        [sys.executable, "-c", loaded],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.splitlines()[-1] == "[]"
+    assert time.perf_counter() - started < 3  # a busy machine; alone it takes 0.15 s
+
+
+def test_the_same_answer_in_any_locale_zone_and_optimisation(cli: Cli, tmp_path: Path) -> None:
+    cli("import", write_commands(tmp_path / "m.jsonl", five_members()), "--on", "2025-01-15")
+    cli("run", "plan", "invitations", "--on", "2025-01-20")
+    odd = {"LANG": "C", "LC_ALL": "C", "TZ": "America/New_York", "PYTHONOPTIMIZE": "1"}
+    usual, elsewhere = (cli.process("run", "show", "invitations", **kept) for kept in ({"LANG": "C.UTF-8"}, odd))
+    assert (usual.returncode, elsewhere.returncode) == (0, 0), usual.stderr + elsewhere.stderr
+    assert "€ 96,00" in usual.stdout
+    assert elsewhere.stdout == usual.stdout
+
+
+def test_a_closed_pipe_ends_the_command_without_a_word(cli: Cli) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    said = subprocess.run(
+        command_of(["ids", "--count", "10000"]),
+        env=cli.surroundings(),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (said.returncode, said.stderr) == (74, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_on_the_output_is_said_in_one_sentence(cli: Cli) -> None:
+    with Path("/dev/full").open("w") as full:
+        said = subprocess.run(
+            command_of(["ids"]), env=cli.surroundings(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (said.returncode, said.stderr) == (
+        74,
+        "backoffice: The output cannot be written: no room or a failing disk.\n",
+    )
+
+
+def test_what_is_written_is_for_its_owner_only_whatever_the_umask(cli: Cli, tmp_path: Path) -> None:
+    path = write_commands(tmp_path / "m.jsonl", five_members())
+    words = command_of(["import", path, "--answers", tmp_path / "answers.jsonl", "--on", "2025-01-15"])
+    subprocess.run(
+        ["sh", "-c", 'umask 000; exec "$@"', "sh", *words], env=cli.surroundings(), check=True, capture_output=True
+    )
+    cli.process("import", tmp_path, "--on", "2025-01-15")
+    (tmp_path / "bad.cod").write_text("0 no")
+    assert cli.process("import", tmp_path / "bad.cod", "--on", "2025-01-15").returncode == 4
+    cli.process("show", "member", FULL, "--reveal", "a test of the rights")
+    written = [tmp_path / "answers.jsonl", *(file for file in cli.home.rglob("*") if file.is_file())]
+    assert len(written) > 4
+    assert {file.stat().st_mode & 0o777 for file in written} == {0o600}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_import_that_is_stopped_ends_after_a_part_and_goes_on_where_it_was(
+    cli: Cli, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    path = write_commands(
+        tmp_path / "m.jsonl", [newcomer(count, member) for count, member in enumerate(member_ids(6_000), start=1)]
+    )
+    with cli.start("import", path, "--on", "2025-01-15") as process:
+        wait_for(cli, 1_000)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert err.splitlines()[-1] == "backoffice: Stopped. Give the same command again: it goes on where it was."
+    assert "Traceback" not in err
+    found = cli.json("import", path, "--on", "2025-01-15")["files"][0]
+    assert found["accepted"] + found["repeated"] == 6_000
+    assert found["repeated"] % 1_000 == 0
+    assert found["repeated"] >= 1_000
+
+
+def wait_for(cli: Cli, answers: int) -> None:
+    with Database(cli.environment["BACKOFFICE_DATABASE_URL"]) as database:
+        for _ in range(600):
+            with database.session() as session:
+                row = session.execute("SELECT count(*) FROM answers").fetchone()
+            if row and row[0] >= answers:
+                return
+            time.sleep(0.02)
+    pytest.fail("the import did not begin")
+
+
+def test_two_workers_do_a_run_and_a_program_reads_the_answer(cli: Cli, tmp_path: Path) -> None:
+    cli("import", write_commands(tmp_path / "m.jsonl", five_members()), "--on", "2025-01-15")
+    planned = cli.json("run", "plan", "invitations", "--on", "2025-01-20")
+    cli("run", "approve", "invitations", "--hash", planned["digest"], "--as", "bob")
+    said = cli.process("run", "execute", "invitations", "--on", "2025-01-20", "--workers", "2", "--json")
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["totals"]["done"] == 2
+
+
+def test_a_mistake_in_the_program_gets_a_number_and_the_trace_stays_in_the_journal(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise KeyError("Peeters")
+
+    monkeypatch.setattr("console.today.day_of", fails)
+    said = cli.say("today")
+    assert said.code == 70
+    assert said.err.startswith("backoffice: This is a mistake in the program. Report it as number ")
+    journal = (cli.home / "log" / "backoffice.jsonl").read_text()
+    assert "console/today.py" in journal
+    assert "Peeters" not in journal + said.err

@@ -1,0 +1,220 @@
+"""
+A year at the command line, from the first member to explained money; every JSON answer fits its documented schema.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from adapters.postgres.database import Database
+from tests.cli import Cli, settled
+from tests.cli_fund import (
+    FULL,
+    PAYER,
+    REDUCED,
+    WALLOON,
+    five_members,
+    lines_of,
+    paid,
+    write_commands,
+    write_statement,
+    written_long_ago,
+)
+from tests.golden_files import Golden
+
+
+@pytest.fixture
+def cli(database: Database, tmp_path: Path) -> Cli:
+    cli = Cli(tmp_path / "home", database_url=database.url)
+    cli("init", "--on", "2025-01-02")
+    return cli
+
+
+@pytest.fixture
+def invited(cli: Cli, tmp_path: Path) -> Cli:
+    """
+    A fund that invited its members in January.
+    """
+    cli("import", write_commands(tmp_path / "members.jsonl", five_members()), "--on", "2025-01-15")
+    do_run(cli, "invitations", "2025-01-20")
+    return cli
+
+
+def do_run(cli: Cli, job: str, day: str) -> None:
+    planned = cli.json("run", "plan", job, "--on", day)
+    if planned["needs_approval"]:
+        cli.json("run", "approve", job, "--hash", planned["digest"], "--as", "bob")
+    assert cli.json("run", "execute", job, "--on", day)["phase"] == "executed"
+    assert cli.json("run", "settle", job, "--on", day)["agrees"]
+
+
+def ogm_of(cli: Cli, member: str) -> str:
+    letters = cli.json("show", "member", member)["letters"]
+    return str(letters[-1]["ogm"])
+
+
+def test_a_year_at_the_command_line_reads_as_a_story(invited: Cli, tmp_path: Path, golden: Golden) -> None:
+    ogm, other = ogm_of(invited, FULL), ogm_of(invited, REDUCED)
+    swapped = other[:8] + other[9] + other[8] + other[10:]
+    movements = [
+        paid(1, ogm, 6400, date(2025, 4, 30)),
+        paid(2, f"premie {swapped}", 3200, date(2025, 4, 28)),
+        paid(3, "bankkosten", -250, date(2025, 4, 30)),
+    ]
+    statement = write_statement(tmp_path / "april.cod", 1, date(2025, 4, 30), movements)
+    told = [said(invited, "import", statement, "--on", "2025-05-02"), said(invited, "import", statement)]
+    do_run(invited, "deadline", "2025-05-02")
+    told.append(said(invited, "today", "--on", "2025-05-04"))
+    told.append(said(invited, "show", "worklist", "movements"))
+    held = {item["amount_cents"]: item["id"] for item in invited.json("show", "worklist", "movements")["items"]}
+    told.append(said(invited, "worklist", "suggest", held[3200]))
+    given = ("worklist", "allocate", held[3200], REDUCED, "--reason", "two digits swapped", "--on", "2025-05-05")
+    told += [said(invited, *given), said(invited, *given)]
+    costs = ("worklist", "explain", held[-250], "--what", "bank_costs", "--reason", "charges", "--on", "2025-05-05")
+    told.append(said(invited, *costs))
+    told.append(said(invited, "explain", REDUCED, "2025"))
+    told.append(said(invited, "explain", WALLOON, "2025"))
+    told.append(said(invited, "show", "member", FULL))
+    told.append(said(invited, "show", "statement", "2025/1"))
+    told.append(said(invited, "run", "show", "deadline"))
+    told.append(said(invited, "run", "list"))
+    golden("cli/year.txt", "\n".join(told).replace(swapped, "<ogm>"))
+
+
+def said(cli: Cli, *words: object) -> str:
+    shown = " ".join(Path(word).name if isinstance(word, Path) else str(word) for word in words)
+    return settled(f"$ backoffice {shown}\n{cli(*words)}", cli.home)
+
+
+def test_every_cent_of_the_bank_has_its_place_and_doctor_says_so(invited: Cli, tmp_path: Path) -> None:
+    movements = [paid(1, ogm_of(invited, FULL), 9000, date(2025, 4, 1)), paid(2, "?", 111, date(2025, 4, 1))]
+    invited("import", write_statement(tmp_path / "a.cod", 1, date(2025, 4, 1), movements), "--on", "2025-04-02")
+
+    checks = {check["name"]: check for check in invited.json("doctor", code=1)["checks"]}
+
+    assert checks["every cent"]["sentence"].startswith("91.11 on statements, 90.00 with members, 1.11")
+    bad = [name for name, check in checks.items() if not check["ok"]]
+    assert set(bad) <= {"fsync", "full_page_writes"}  # the tests' own server does not wait for its disk
+    assert invited.json("show", "member", FULL)["credit_cents"] == 2600
+
+
+def test_a_statement_before_its_turn_waits_and_today_says_for_what(invited: Cli, tmp_path: Path) -> None:
+    first = write_statement(tmp_path / "1.cod", 1, date(2025, 4, 1), [paid(1, "?", 100, date(2025, 4, 1))])
+    second = write_statement(
+        tmp_path / "2.cod", 2, date(2025, 4, 2), [paid(1, "?", 100, date(2025, 4, 2))], opening=100
+    )
+    third = write_statement(tmp_path / "3.cod", 3, date(2025, 4, 3), [paid(1, "?", 100, date(2025, 4, 3))], opening=200)
+    invited("import", first, "--on", "2025-04-04")
+
+    assert invited.json("import", third, "--on", "2025-04-04")["files"][0]["state"] == "waiting"
+    assert "2025/3 came early: statement 2025/2 is missing" in invited("today", "--on", "2025-04-04")
+    assert [each["number"] for each in invited.json("import", second)["files"][0]["statements"]] == [2, 3]
+
+
+def test_the_answers_to_a_file_name_every_line_and_hold_nothing_personal(cli: Cli, tmp_path: Path) -> None:
+    members = [*five_members(), {**five_members()[0], "command_id": "00000000-0000-4000-8000-000000000009"}]
+    answers = tmp_path / "answers.jsonl"
+    out = cli(
+        "import", write_commands(tmp_path / "m.jsonl", members), "--answers", answers, "--on", "2025-01-15", code=8
+    )
+
+    lines = lines_of(answers)
+    assert [line["outcome"] for line in lines[:-1]] == ["accepted"] * 5 + ["refused"]
+    assert lines[-1]["count"] == 6
+    assert answers.stat().st_mode & 0o777 == 0o600
+    assert "Peeters" not in answers.read_text() + out
+    assert "already imported" in cli("import", tmp_path / "m.jsonl", "--on", "2025-01-15")
+
+
+def test_a_command_id_used_for_something_else_is_refused_and_the_rest_is_taken(cli: Cli, tmp_path: Path) -> None:
+    first, second, *_ = five_members()
+    cli("import", write_commands(tmp_path / "a.jsonl", [first]), "--on", "2025-01-15")
+    other = {**first, "last_name": "Janssens"}
+    found = cli.json("import", write_commands(tmp_path / "b.jsonl", [other, second]), "--on", "2025-01-15", code=8)
+    assert found["files"][0]["refusals"] == {"IdReused": 1}
+    assert found["files"][0]["accepted"] == 1
+
+
+def test_personal_data_are_opened_only_for_a_purpose_that_the_journal_has(invited: Cli) -> None:
+    assert "Peeters" not in invited("show", "member", FULL)
+    assert "Peeters" in invited("show", "member", FULL, "--reveal", "caller asks about a letter")
+    assert (
+        invited.json("show", "member", FULL, "--reveal", "caller asks about a letter")["personal"]["last_name"]
+        == "Peeters"
+    )
+    journal = (invited.home / "log" / "backoffice.jsonl").read_text()
+    assert '"purpose":"caller asks about a letter"' in journal
+    assert FULL in journal
+    assert "Peeters" not in journal
+
+
+def test_a_rejected_file_is_kept_sealed_with_its_reason(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"type":"RegisterMember","last_name":"Peeters"\n')
+    written_long_ago(path)
+    cli.json("import", path, "--on", "2025-01-15", code=4)
+
+    kept = cli.json("show", "quarantine")["files"]
+    assert [file["code"] for file in kept] == ["SCHEMA"]
+    sealed = cli.home / "quarantine" / f"{kept[0]['sha256']}.sealed"
+    assert b"Peeters" not in sealed.read_bytes()
+    assert sealed.stat().st_mode & 0o777 == 0o600
+    assert quarantine(cli).open(kept[0]["sha256"][:12]) == path.read_bytes()
+
+
+def quarantine(cli: Cli):  # type: ignore[no-untyped-def]
+    from adapters.quarantine import Quarantine
+    from adapters.sealing import MasterKey
+
+    return Quarantine(cli.home / "quarantine", MasterKey.read(cli.home / "master.key"))
+
+
+def test_all_that_can_be_asked_in_json_fits_its_schema(invited: Cli, tmp_path: Path) -> None:
+    letter = invited.json("show", "member", FULL)["letters"][0]["letter_id"]
+    invited.json("run", "show", "invitations", "--selected", "--passed-over")
+    invited.json("run", "show", "invitations", "--left-out")
+    invited.json("show", "run", "invitations", "--member", WALLOON)
+    invited.json("run", "list")
+    invited.json("show", "letter", letter)
+    invited.json("letters", "list", "invitations")
+    invited.json("letters", "make", "invitations", "--to", tmp_path / "letters", "--sample", "1")
+    invited.json("explain", FULL, "2025")
+    invited.json("today", "--on", "2025-05-04")
+    invited.json("project", "status")
+    invited.json("project", "run")
+    assert all(each["swapped"] for each in invited.json("project", "rebuild", "all")["rebuilt"])
+    invited.json("ids", "--count", "3")
+    invited.json("migrate")
+    rang = invited.json("schedule", "--once", "--on", "2025-05-02")
+    assert [(each["job"], each["steps"]) for each in rang["did"]] == [("deadline", ["planned", "executed", "settled"])]
+    planned = invited.json("run", "plan", "reminders", "--on", "2025-11-16")
+    invited.json("run", "abandon", planned["run"][:12], "--reason", "tried out", "--yes")
+    invited.json("run", "execute", "reminders", "--on", "2025-11-16", code=3)
+
+
+def test_a_posted_letter_is_proved_by_the_file_of_the_post(invited: Cli, tmp_path: Path) -> None:
+    letter = invited.json("show", "member", FULL)["letters"][0]["letter_id"]
+    unknown = "5f0c2f58-0d3e-8a67-8f20-1b7f7a1d9f10"
+    lines = [f"{each},2025-06-02,010{'1' * 27}" for each in (letter, unknown)]
+    proof = tmp_path / "post.csv"
+    proof.write_text("\n".join(["letter_id,posted_on,barcode", *lines]) + "\n")
+
+    found = invited.json("letters", "proof", proof, "--on", "2025-06-03", code=8)
+
+    assert found["accepted"] == 0  # an invitation is no registered letter
+    assert [each["line"] for each in found["refused"]] == [2, 3]
+
+
+def test_suggestions_know_an_account_and_an_amount(invited: Cli, tmp_path: Path) -> None:
+    movements = [paid(1, "geen idee", 5000, date(2025, 4, 1), iban=PAYER), paid(2, "niets", 3200, date(2025, 4, 1))]
+    invited("import", write_statement(tmp_path / "a.cod", 1, date(2025, 4, 1), movements), "--on", "2025-04-02")
+    held = {item["amount_cents"]: item["id"] for item in invited.json("show", "worklist", "movements")["items"]}
+
+    by_account = invited.json("worklist", "suggest", held[5000])["suggestions"]
+    by_amount = invited.json("worklist", "suggest", held[3200])["suggestions"]
+
+    assert [(each["member"], each["why"]) for each in by_account] == [(FULL, ["the account is known for this member"])]
+    assert [(each["member"], each["why"]) for each in by_amount] == [(REDUCED, ["the amount is exactly what is open"])]
