@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from tests.bench import harness, model_figures, report, store_figures
+from tests.bench import harness, model_figures, report, run_figures, store_figures
 from tests.bench.harness import Bench
 
 GROUPS: Final[Mapping[str, Callable[[Bench], None]]] = {
@@ -18,6 +18,7 @@ GROUPS: Final[Mapping[str, Callable[[Bench], None]]] = {
     "load": store_figures.load,
     "sealing": store_figures.sealing,
     "projection": model_figures.projection,
+    "run": run_figures.deadline,
 }
 #: Takes minutes, so it is only taken when asked for by name.
 ON_REQUEST: Final = frozenset({"million"})

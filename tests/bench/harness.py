@@ -97,12 +97,15 @@ class Stopwatch:
     seconds: float = 0.0
     client: float = 0.0
     server: float = 0.0
+    laps: dict[str, float] = field(default_factory=dict)
+    _lapped: float = 0.0
 
     @contextmanager
     def timed(self) -> Iterator[None]:
         gc.collect()
         gc.freeze()  # what was prepared is nobody's garbage
         server, client, start = self.bench.server_seconds(), time.process_time(), time.perf_counter()
+        self._lapped = start
         try:
             yield
         finally:
@@ -110,6 +113,13 @@ class Stopwatch:
             self.client += time.process_time() - client
             self.server += self.bench.server_seconds() - server
             gc.unfreeze()
+
+    def lap(self, name: str) -> None:
+        """
+        Note how long it took since the last lap, or since the block began.
+        """
+        now = time.perf_counter()
+        self.laps[name], self._lapped = self.laps.get(name, 0.0) + now - self._lapped, now
 
     def took(self, items: int) -> Took:
         return Took(items, self.seconds, self.client, self.server)
@@ -125,6 +135,7 @@ class Bench:
     """
 
     server: EmbeddedServer
+    folder: Path
     quick: bool
     seed: int
     members: int
@@ -212,6 +223,14 @@ class Bench:
         watch = Stopwatch(self)
         items = side(watch)
         return watch.took(items)
+
+    def laps(self, side: Side) -> dict[str, float]:
+        """
+        Run a side once more; return the seconds of each of its laps.
+        """
+        watch = Stopwatch(self)
+        side(watch)
+        return watch.laps
 
     def profile(self, side: Side, *, lines: int = 8) -> list[str]:
         """
@@ -333,7 +352,7 @@ def opened(*, quick: bool, seed: int, members: int, say: Callable[[str], None]) 
         server = EmbeddedServer(folder / "postgres")
         server.start()
         try:
-            yield Bench(server=server, quick=quick, seed=seed, members=members, say=say, rounds=1 if quick else 3)
+            yield Bench(server=server, folder=folder, quick=quick, seed=seed, members=members, say=say, rounds=1 if quick else 3)
         finally:
             server.stop()
 

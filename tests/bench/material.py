@@ -56,6 +56,10 @@ def affiliation_of(member: UUID) -> StreamId:
     return belonging_to(member, Kind.ZORGKAS_AFFILIATION)
 
 
+def member_stream(member: UUID) -> StreamId:
+    return belonging_to(member, Kind.MEMBER)
+
+
 # --- Events ------------------------------------------------------------------------------------------------------------
 
 _OPENED = Basis(rules=("ZK-1", "ZK-9", "ZK-12"), values=(Used("zorgpremie/age_min", date(2002, 1, 1), 26),))

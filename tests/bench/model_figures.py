@@ -109,7 +109,7 @@ def projection(bench: Bench) -> None:
 
 
 def _feed(database: Database, store: PostgresStore) -> StoreFeed:
-    return StoreFeed(database, stored=store.stored, master=MASTER, open_personal=False)
+    return StoreFeed(database, stored=store.stored, master=MASTER, open_personal=False, for_folding=True)
 
 
 def _pages(store: PostgresStore, kind: Kind) -> Iterator[Sequence[StreamId]]:
