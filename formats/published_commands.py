@@ -70,18 +70,9 @@ def answer_message(
     schema = _schema("backoffice.commands.CommandAnswered/1")
     moment = answered_at.astimezone(UTC)
     micros = (moment - _EPOCH) // _MICROSECOND
-    value = writer_of(schema.raw, record=schema.name)(
-        {
-            "command_id": command_id,
-            "outcome": outcome.upper(),
-            "repeated": repeated,
-            "code": code,
-            "rule": rule,
-            "message": message,
-            "member_id": member_id,
-            "answered_at": micros,
-        }
-    )
+    says = {"outcome": outcome.upper(), "code": code, "rule": rule, "message": message}
+    fields = {"command_id": command_id, "repeated": repeated, "member_id": member_id, "answered_at": micros, **says}
+    value = writer_of(schema.raw, record=schema.name)(fields)
     key = str(command_id).encode()
     headers = [
         *fixed_headers(type=schema.record, dataschema=dataschema(schema), source=source),

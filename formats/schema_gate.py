@@ -139,6 +139,8 @@ def _part(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "not-avro", "A field stands there twice."
         if kind == "record" and not names:
             yield "empty", "A record without fields takes no bytes: an array of it could be endless."
+    if kind == "array" and part["items"] == "null":
+        yield "empty", "A null takes no bytes: an array of it could be endless."
     if kind == "enum" and (part.get("default") != UNKNOWN or UNKNOWN not in part["symbols"]):
         yield "enum-default", f"An enum has the symbol and default {UNKNOWN}, for readers older than a new symbol."
 

@@ -135,6 +135,7 @@ ALONE = [
     ("union", add_field(a_field("maybe", ["long", "null"], default=1))),
     ("union", add_field(a_field("maybe", ["null", "long"]))),
     ("empty", lambda raw: field_of(raw, "parts")["type"]["items"].update(fields=[])),
+    ("empty", add_field(a_field("many", {"type": "array", "items": "null"}))),
     ("not-avro", add_field(a_field("due_on", DATE))),
     ("not-avro", add_field(a_field("what", "no.such.Type"))),
     ("not-avro", lambda raw: field_of(raw, "kind")["type"].update(symbols=["UNKNOWN", "A", "A"])),
