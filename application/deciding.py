@@ -315,7 +315,8 @@ HANDLERS: Final[dict[type[c.Command], Handler]] = {
         reference=command.reference))),
     c.RecordFine: Handler(_both, _on_affiliation(lambda state, command, facts, context: zorgkas.record_fine(
         state, reference=command.reference, letter_id=command.letter_id, years=tuple(command.years),
-        amount_cents=Cents(command.amount_cents), imposed_on=command.imposed_on, member=facts, law=context.law))),
+        amount_cents=Cents(command.amount_cents), imposed_on=command.imposed_on, member=facts,
+        as_of=context.as_of, law=context.law))),
     c.FollowUpFine: Handler(_both, _on_affiliation(lambda state, command, _, __: zorgkas.follow_up_fine(
         state, reference=command.reference, outcome=command.outcome, happened_on=command.happened_on))),
 }  # fmt: skip

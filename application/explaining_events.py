@@ -27,7 +27,6 @@ _WITHDRAWN: Final = {
     "paid": "too few missed years were still open",
     "miss_corrected": "a missed year turned out not to be missed",
     "amount_changed": "an amount changed",
-    "no_proof_in_time": "no proof came in time that it was posted",
 }
 _CONTRADICTED: Final = {
     "miss_corrected": "a missed year turned out not to be missed",

@@ -170,15 +170,19 @@ class Life:
                 amount_cents=Cents(euros * 100),
                 imposed_on=on,
                 member=self.member,
+                as_of=on,
                 law=LAW,
             )
         )
 
+    def agency_tells_of_the_fine(self, outcome: decided.FineOutcome, *, on: date) -> list[str]:
+        reference = self.state.fines[-1].reference
+        return self._tell(decided.follow_up_fine(self.state, reference=reference, outcome=outcome, happened_on=on))
+
     def agency_annuls(self, *, on: date) -> list[str]:
         if not self.state.fines:
             return []
-        reference = self.state.fines[-1].reference
-        return self._tell(decided.follow_up_fine(self.state, reference=reference, outcome="annulled", happened_on=on))
+        return self.agency_tells_of_the_fine("annulled", on=on)
 
     def allowance_known(self, *periods: Period, on: date) -> list[str]:
         """

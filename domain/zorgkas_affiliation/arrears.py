@@ -5,6 +5,7 @@ What we decide about years that are not paid: the miss of 30 April, the reminder
 from __future__ import annotations
 
 from datetime import date
+from typing import Final
 from uuid import UUID
 
 from domain.decisions import PassedOver, Selected
@@ -30,6 +31,9 @@ from domain.zorgkas_affiliation.remembered import Affiliation, Letter, YearOwed
 from domain.zorgkas_affiliation.story import Story
 
 # --- What we decide --------------------------------------------------------------------------------------------------
+
+#: Every last day that is not the year's own due day is a 31 December.
+_DECEMBER: Final = 12
 
 
 class ReminderTooLate(Refused):
@@ -78,8 +82,9 @@ def close_year(
     """
     Say that the year was missed when its money was not on the account, in full, on its last day.
 
-    `as_of` is any later day: what came in between does not help the year, its value date decides. The first premiums of
-    who turned 26 are judged along as soon as their own last day has passed.
+    `as_of` is any later day: what came in between does not help the year, its value date decides. Earlier years with a
+    later last day of their own are judged along once it has passed: the first premiums of who turned 26, and the first
+    year of who joined after 30 April (open questions 9 and 18).
 
     Rules: ZB-1, ZP-5, ZK-11, ZP-17. Law: order of 30 November 2018, art. 69 and 56.
     """
@@ -87,9 +92,9 @@ def close_year(
     del law
     if member.died_on is not None and member.died_on <= as_of:
         return PassedOver(reason="died", basis=Basis(rules=("ZP-17", "ZB-11")))
-    windows_over = (owed for owed in state.years if owed.year < year and owed.last_day > owed.due_on)
+    until_december = (owed for owed in state.years if owed.year < year and owed.last_day.month == _DECEMBER)
     this = state.owed(year)
-    to_judge = [*windows_over, *([this] if this else [])]
+    to_judge = [*until_december, *([this] if this else [])]
     events = tuple(_missed(state, owed) for owed in to_judge if _is_missed(state, owed, as_of=as_of))
     if events:
         return Selected(events=events, amount_cents=Cents(sum(event.open_cents for event in events)))
@@ -232,7 +237,7 @@ def _doubt_posting(story: Story, letter_id: UUID, *, withdrawn: bool, as_of: dat
 
 
 def _is_missed(state: Affiliation, owed: YearOwed, *, as_of: date) -> bool:
-    return not owed.missed and owed.last_day < as_of and not state.is_complete_by(owed, owed.last_day)
+    return not owed.missed and owed.last_day < as_of and not state.is_paid_in_time(owed)
 
 
 def _missed(state: Affiliation, owed: YearOwed) -> YearMissed:
@@ -251,7 +256,7 @@ def _counts_for_letter(state: Affiliation, owed: YearOwed) -> bool:
         owed.missed
         and state.fine_possible(owed)
         and state.open_cents(owed) > 0
-        and not any(_is_with_agency(letter) and owed.year in letter.years for letter in state.letters)
+        and not any(_is_with_agency(letter) and owed.year in letter.reported_years for letter in state.letters)
     )
 
 

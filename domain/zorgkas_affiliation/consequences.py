@@ -67,7 +67,7 @@ def draw_consequences(story: Story, *, cause: Cause, as_of: date, law: Parameter
     Rules: ZB-1, ZB-2.
     """
     for owed in story.state.years:
-        if owed.missed and story.state.is_complete_by(owed, owed.last_day):
+        if owed.missed and story.state.is_paid_in_time(owed):
             basis = Basis(rules=("ZB-1",) if cause == "paid_in_time" else ("ZB-1", "ZP-2"))
             story.happens(MissCorrected(year=owed.year, because=cause, known_on=as_of, basis=basis))
     for letter in story.state.letters:

@@ -33,6 +33,7 @@ from domain.zorgkas_affiliation.paying import (
     use_credit,
 )
 from domain.zorgkas_affiliation.reporting import (
+    FineOnImpossibleDay,
     FineOutcome,
     FineWithoutReport,
     NoSuchFine,
@@ -46,6 +47,7 @@ from domain.zorgkas_affiliation.reporting import (
 
 __all__ = [
     "CannotJoin",
+    "FineOnImpossibleDay",
     "FineOutcome",
     "FineWithoutReport",
     "InvitationOutOfSeason",

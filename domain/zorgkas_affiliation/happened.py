@@ -248,7 +248,7 @@ class RegisteredLetterWithdrawn(Event, frozen=True, kw_only=True):
 
     letter_id: UUID
     withdrawn_on: date
-    because: Literal["paid", "miss_corrected", "amount_changed", "no_proof_in_time"]
+    because: Literal["paid", "miss_corrected", "amount_changed"]
     basis: Basis
 
 
@@ -286,7 +286,7 @@ class ReportCorrected(Event, frozen=True, kw_only=True):
     letter_id: UUID
     report_id: UUID
     corrected_on: date
-    because: Literal["paid", "miss_corrected", "amount_changed"]
+    because: Literal["paid", "miss_corrected"]
     basis: Basis
 
 

@@ -192,12 +192,7 @@ def refund_credit(
 
 def _reinstate_misses(story: Story, years: set[int], *, as_of: date) -> None:
     for owed in story.state.years:
-        if (
-            owed.year in years
-            and not owed.missed
-            and owed.last_day < as_of
-            and not story.state.is_complete_by(owed, owed.last_day)
-        ):
+        if owed.year in years and not owed.missed and owed.last_day < as_of and not story.state.is_paid_in_time(owed):
             story.happens(
                 MissReinstated(
                     year=owed.year,

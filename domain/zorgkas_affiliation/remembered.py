@@ -60,6 +60,8 @@ from domain.zorgkas_affiliation.happened import (
 class YearOwed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
     The premium of one year. `last_day` is the last day before it counts as missed; `mandatory` what it was charged as.
+
+    `asked_cents` is the least that it ever cost: who paid that by the last day did what was asked (open question 6).
     """
 
     year: int
@@ -68,6 +70,7 @@ class YearOwed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mandatory: bool
     due_on: date
     last_day: date
+    asked_cents: Cents
     reminded: bool = False
     missed: bool = False
 
@@ -87,6 +90,8 @@ class Letter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     withdrawn: bool = False
     contradicted: bool = False
     report_id: UUID | None = None
+    reported_on: date | None = None
+    reported_years: tuple[int, ...] = ()
     corrected: bool = False
 
 
@@ -129,6 +134,9 @@ class Affiliation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def is_complete_by(self, owed: YearOwed, day: date) -> bool:
         return amount_on(self.pieces, year=owed.year, until=day) >= owed.amount_cents
+
+    def is_paid_in_time(self, owed: YearOwed) -> bool:
+        return amount_on(self.pieces, year=owed.year, until=owed.last_day) >= owed.asked_cents
 
     @property
     def credit_cents(self) -> Cents:
@@ -190,7 +198,12 @@ def _letter_changed(
         case PostedLetterContradicted():
             changes = {"contradicted": True}
         case ReportedToAgency():
-            changes = {"report_id": event.report_id}
+            reported_years = tuple(share.year for share in event.years)
+            changes = {
+                "report_id": event.report_id,
+                "reported_on": event.reported_on,
+                "reported_years": reported_years,
+            }
         case ReportCorrected():
             changes = {"corrected": True}
     letters = (
@@ -207,6 +220,7 @@ def _charged(state: Affiliation, event: ZorgpremieCharged) -> Affiliation:
         state.kind == "mandatory",
         event.due_on,
         event.window_until or event.due_on,
+        event.amount_cents,
     )
     if state.years and state.years[-1].year > event.year:
         return replace(state, years=tuple(sorted((*state.years, owed), key=lambda each: each.year)))
@@ -217,7 +231,9 @@ def _amount_changed(state: Affiliation, event: ZorgpremieAmountChanged) -> Affil
     if event.freed_cents:
         moves = year_to_credit(state.pieces, year=event.year, amount_cents=event.freed_cents)
         state = replace(state, pieces=after_moves(state.pieces, moves))
-    return _with_year(state, event.year, amount_cents=event.to_cents, reduced=event.reduced)
+    owed = state.owed(event.year)
+    asked_cents = min(event.to_cents, owed.asked_cents) if owed else event.to_cents
+    return _with_year(state, event.year, amount_cents=event.to_cents, reduced=event.reduced, asked_cents=asked_cents)
 
 
 def _received(state: Affiliation, event: PaymentReceived) -> Affiliation:
@@ -315,5 +331,5 @@ AFFILIATION: Aggregate[Affiliation, HappenedToAffiliation] = Aggregate(
     happened=HappenedToAffiliation,
     initial=Affiliation(),
     evolve=evolve,
-    fold_version=1,
+    fold_version=2,
 )

@@ -55,6 +55,14 @@ class FineWithoutReport(Refused):
     rule = "ZB-10"
 
 
+class FineOnImpossibleDay(Refused):
+    """
+    A fine is imposed after the report that it rests on, and not after today; correct the day.
+    """
+
+    rule = "ZB-10"
+
+
 class NoSuchFine(NotFound):
     """
     No fine with that reference is recorded for this member; record that it was imposed first.
@@ -148,20 +156,23 @@ def record_fine(
     amount_cents: Cents,
     imposed_on: date,
     member: MemberFacts,
+    as_of: date,
     law: Parameters,
 ) -> list[HappenedToAffiliation]:
     """
     Record a fine as the Agency told it; the premiums stay owed, the Agency claims them. The same reference: nothing.
 
-    The amount is the Agency's; the basis holds what the law names. Raises FineWithoutReport.
+    The amount is the Agency's; the basis holds what the law names. Raises FineWithoutReport, FineOnImpossibleDay.
 
     Rules: ZB-5, ZB-6, ZB-10. Law: decree of 18 May 2018, art. 47.
     """
     if any(fine.reference == reference for fine in state.fines):
         return []
     letter = state.letter(letter_id)
-    if letter is None or letter.report_id is None or not years or not set(years) <= set(letter.years):
+    if letter is None or letter.reported_on is None or not years or not set(years) <= set(letter.reported_years):
         raise FineWithoutReport(letter=letter_id)
+    if not letter.reported_on <= imposed_on <= as_of:
+        raise FineOnImpossibleDay(reported_on=letter.reported_on, as_of=as_of)
     expected = rules.fine_expected(member=member, imposed_on=imposed_on, law=law)
     return [
         FineImposed(

@@ -139,7 +139,12 @@ def test_what_does_not_count_for_the_letter() -> None:
     third = (charged(2026, 10000), missed(2026, 10000))
     paid_since = paid(1, date(2025, 5, 20), (2024, 6200))
     no_letter(*TWO_YEARS, paid_since, reason="too_few_missed_years", on=date(2025, 6, 1))
-    with_agency = (*TWO_YEARS, LETTER, posted(1, date(2025, 6, 3)), reported(1, date(2025, 10, 8), (2024, 6200)))
+    with_agency = (
+        *TWO_YEARS,
+        LETTER,
+        posted(1, date(2025, 6, 3)),
+        reported(1, date(2025, 10, 8), (2024, 6200), (2025, 6400)),
+    )
     no_letter(*with_agency, *third, reason="too_few_missed_years")
     no_letter(*with_agency, fined(1, date(2025, 11, 20), 2024, 2025), *third, reason="too_few_missed_years")
     no_letter(opened("voluntary"), *TWO_YEARS[1:], reason="voluntary")

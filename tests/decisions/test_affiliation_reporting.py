@@ -56,6 +56,7 @@ def fine(**facts: Any) -> dict[str, Any]:
         "amount_cents": 25000,
         "imposed_on": date(2025, 11, 20),
         "member": a_member(),
+        "as_of": date(2025, 11, 25),
         "law": LAW,
     }
     return usual | facts
@@ -175,6 +176,18 @@ def test_the_fine_that_the_law_names_stands_beside_the_one_that_the_agency_impos
 def test_a_fine_that_does_not_fit_a_report_is_for_a_person(wrong: dict[str, Any]) -> None:
     given(AFFILIATION, *REPORTED).when(decided.record_fine, **fine(**wrong)).then_refused(decided.FineWithoutReport)
     given(AFFILIATION, *POSTED).when(decided.record_fine, **fine()).then_refused(decided.FineWithoutReport)
+
+
+@pytest.mark.parametrize(
+    ("imposed_on", "possible"),
+    [(date(2025, 10, 7), False), (date(2025, 10, 8), True), (date(2025, 11, 25), True), (date(2025, 11, 26), False)],
+)
+def test_a_fine_lies_between_its_report_and_today(imposed_on: date, possible: bool) -> None:
+    asked = given(AFFILIATION, *REPORTED).when(decided.record_fine, **fine(imposed_on=imposed_on))
+    if possible:
+        asked.then(like(h.FineImposed, imposed_on=imposed_on))
+    else:
+        asked.then_refused(decided.FineOnImpossibleDay, reported_on=date(2025, 10, 8))
 
 
 def test_what_the_agency_tells_about_a_fine_is_recorded_once() -> None:

@@ -249,6 +249,33 @@ def test_a_report_is_not_made_before_5_october_is_over_nor_after_10_october() ->
         after_the_letter().report_run(on=date(2025, 10, 11))
 
 
+def test_a_fine_for_a_year_of_the_letter_that_was_not_reported_is_for_a_person() -> None:
+    life = missed(2023, 2024, 2025)
+    life.letter_run(on=date(2025, 6, 1))
+    life.post_proves(date(2025, 6, 3))
+    life.pays(58, value=date(2025, 7, 1))
+    assert life.report_run(on=date(2025, 10, 8)) == ["ReportedToAgency"]
+    assert [share.year for share in life.last(h.ReportedToAgency).years] == [2024, 2025]
+    with pytest.raises(decided.FineWithoutReport):
+        life.agency_fines(2023, 2024, on=date(2025, 11, 20))
+
+
+def test_a_fine_pays_none_of_the_premiums_which_stay_owed() -> None:
+    """
+    Rule: ZB-6.
+    """
+    life = after_the_letter()
+    life.report_run(on=date(2025, 10, 8))
+    assert life.agency_fines(2024, 2025, on=date(2025, 11, 20)) == ["FineImposed"]
+    assert life.open_euros == {2024: 62, 2025: 64}
+    assert life.missed_years == [2024, 2025]
+    assert life.agency_tells_of_the_fine("paid", on=date(2026, 1, 5)) == ["FineFollowedUp"]
+    assert life.open_euros == {2024: 62, 2025: 64}
+    assert life.credit_euros == 0
+    assert life.pays(126, value=date(2026, 1, 6)) == ["PaymentReceived"]
+    assert life.open_euros == {}
+
+
 def test_premiums_that_the_agency_claims_with_its_fine_are_not_asked_again() -> None:
     life = after_the_letter()
     life.report_run(on=date(2025, 10, 8))
@@ -327,6 +354,49 @@ def test_the_deadline_run_of_the_next_year_judges_the_first_premiums_along() -> 
     for year in (2023, 2024, 2025):
         life.invited_for(year)
     assert life.deadline_of(2025) == ["YearMissed", "YearMissed", "YearMissed"]
+
+
+def test_who_joined_by_choice_after_30_april_and_did_not_pay_in_that_year_missed_it() -> None:
+    life = Life(a_member(region="brussels"))
+    life.asks_to_join(2023, on=date(2023, 7, 1))
+    life.invited_for(2024)
+    assert life.deadline_of(2024) == ["YearMissed", "YearMissed"]
+    assert [event.missed_on for event in life.happened if isinstance(event, h.YearMissed)] == [
+        date(2023, 12, 31),
+        date(2024, 4, 30),
+    ]
+
+
+def test_who_joined_by_choice_after_30_april_may_pay_until_31_december() -> None:
+    life = Life(a_member(region="brussels"))
+    life.asks_to_join(2023, on=date(2023, 7, 1))
+    life.pays(58, value=date(2023, 12, 31), known=date(2024, 1, 3))
+    life.invited_for(2024)
+    life.deadline_of(2024)
+    assert life.missed_years == [2024]
+
+
+@pytest.mark.parametrize("judged_on", [date(2026, 5, 1), date(2026, 5, 20)])
+def test_who_paid_in_time_what_was_asked_missed_nothing_when_the_year_became_dearer(judged_on: date) -> None:
+    had = Period(start=date(2015, 1, 1))
+    life = Life(a_member(birth_year=1998, allowance=[had]))
+    for year, euros in ((2024, 31), (2025, 32), (2026, 35)):
+        life.invited_for(year)
+        life.pays(euros, value=date(year, 3, 1))
+
+    life.allowance_known(Period(start=had.start, end=date(2016, 1, 1)), on=date(2026, 4, 28))
+
+    assert life.open_euros == {2024: 31, 2025: 32, 2026: 65}
+    assert life.deadline_of(2026, on=judged_on) == ["passed over: paid"]
+
+
+def test_who_paid_less_than_was_ever_asked_missed_the_year_that_became_dearer() -> None:
+    life = Life(a_member(allowance=[Period(start=date(2015, 1, 1))]))
+    life.invited_for(2026)
+    life.pays(34, value=date(2026, 3, 1))
+    life.allowance_known(on=date(2026, 4, 28))
+    assert life.deadline_of(2026) == ["YearMissed"]
+    assert life.last(h.YearMissed).open_cents == 6600
 
 
 def test_an_allowance_granted_late_lowers_the_year_frees_money_and_corrects_the_miss() -> None:
