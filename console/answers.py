@@ -37,6 +37,7 @@ from console.answers_of_runs import (
     RunShown,
     Settled,
 )
+from console.demo_end import Demonstrated
 
 
 class Failed(Answer, frozen=True, kw_only=True):
@@ -370,6 +371,7 @@ ANSWERS: Final[Mapping[str, type[Answer]]] = {
     "doctor": Examined,
     "ids": Ids,
     "stack": StackShown,
+    "demo": Demonstrated,
 }
 
 

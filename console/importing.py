@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -21,9 +21,8 @@ from domain.errors import BackofficeError, NotFound, Refused, Unreadable
 if TYPE_CHECKING:
     from adapters.wiring import Backoffice
     from application.money_in import StatementReport
+    from application.take_commands import Answered
     from console.answers import Imported, ImportedFile
-
-    Check = Callable[[], None]
 
 
 @click.command("import")
@@ -104,7 +103,7 @@ class _Taker:
         self._office.catch_up()
         return Imported(files=taken)
 
-    def _one(self, path: Path, check: Check) -> ImportedFile:
+    def _one(self, path: Path, check: Callable[[], None]) -> ImportedFile:
         from adapters.incoming_files import read_file, shown
         from console.answers import Failed, ImportedFile
 
@@ -126,7 +125,7 @@ class _Taker:
             return ImportedFile(file=shown(path), kind="unknown", state="rejected", error=told)
         return taken
 
-    def _taken(self, name: str, content: bytes, check: Check) -> ImportedFile:
+    def _taken(self, name: str, content: bytes, check: Callable[[], None]) -> ImportedFile:
         from adapters.command_files import read_commands
 
         start = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -136,11 +135,11 @@ class _Taker:
 
     # --- Commands ----------------------------------------------------------------------------------------------------
 
-    def _commands(self, name: str, lines: Sequence[tuple[int, Any]], check: Check) -> ImportedFile:
+    def _commands(self, name: str, lines: Sequence[tuple[int, Any]], check: Callable[[], None]) -> ImportedFile:
         from application.take_commands import Sender, take_commands
         from console.answers import ImportedFile, answer_line
 
-        answered = []
+        answered: list[Answered] = []
         with progress(name) as told:
 
             def moved(_chunk: int) -> None:
@@ -187,7 +186,7 @@ class _Taker:
 
     # --- Bank files --------------------------------------------------------------------------------------------------
 
-    def _bank(self, name: str, content: bytes, check: Check) -> ImportedFile:
+    def _bank(self, name: str, content: bytes, check: Callable[[], None]) -> ImportedFile:
         from adapters.wiring import read_bank_file
         from application.take_commands import Sender
         from console.answers import ImportedFile
@@ -206,7 +205,9 @@ class _Taker:
             sender = Sender(self._office.settings.actor, self._day, "import")
             reports = self._office.money_in.take(file, sender=sender, progress=moved)
         states = {report.state for report in reports}
-        state = "taken" if "taken" in states else "waiting" if "waiting" in states else "already_imported"
+        state: Literal["taken", "waiting", "already_imported"] = (
+            "taken" if "taken" in states else "waiting" if "waiting" in states else "already_imported"
+        )
         return ImportedFile(file=name, kind="bank", state=state, statements=reports)
 
     def _keep(self, content: bytes, error: BackofficeError) -> None:

@@ -146,9 +146,9 @@ def _show_member(shown: MemberShown) -> None:
         table(("year", "owed", "paid", "due on", "invited on", ""), rows, right=("owed", "paid"))
     if shown.letters:
         heading("Letters")
-        rows = [(each.letter_id, each.kind, each.issued_on, euros(each.amount_cents), _fate(each))
+        letters = [(each.letter_id, each.kind, each.issued_on, euros(each.amount_cents), _fate(each))
                 for each in shown.letters]  # fmt: skip
-        table(("letter", "kind", "made on", "asks", ""), rows, right=("asks",))
+        table(("letter", "kind", "made on", "asks", ""), letters, right=("asks",))
 
 
 def _periods(periods: Any) -> str:

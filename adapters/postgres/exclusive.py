@@ -39,7 +39,7 @@ def only_one(database: Database, what: str, *, actor: str, wait_seconds: float =
                 break
             time.sleep(_POLL_SECONDS)
         else:
-            raise AlreadyRunning(what=what, **_holder(session, what))
+            raise AlreadyRunning(None, what=what, **_holder(session, what))
         yield
 
 
