@@ -204,6 +204,8 @@ def documents_that_are_named_exist(path: PurePosixPath, source: str) -> Iterator
 
 
 SUBJECT_LENGTH_MAX = 150
+#: Our own commands are written small, as packages are, also where a sentence begins.
+COMMANDS = frozenset({"backoffice", "demo", "doctor", "relay", "stack"})
 _TAG = re.compile(r"^([a-z]+(\([^)]*\))?!?:|\[[^\]]*\])")
 
 
@@ -215,7 +217,7 @@ def what_is_wrong_with_the_subject(subject: str) -> str:
         return "no tag before the sentence"
     first = subject.split(" ", maxsplit=1)[0]
     is_a_package = f"\n{first}==" in (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
-    if not (first[:1].isupper() or first[:1].isdigit() or is_a_package):
+    if not (first[:1].isupper() or first[:1].isdigit() or is_a_package or first in COMMANDS):
         return "a sentence begins with a capital"
     if subject.endswith("."):
         return "no point at the end"
