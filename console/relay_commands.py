@@ -309,11 +309,12 @@ def status_command(asked: Asked) -> None:
 
 
 def _status(backoffice: Backoffice) -> StatusShown:
-    from adapters.postgres.looking import model_statuses
+    from adapters.postgres.looking import model_statuses, models_begun
     from adapters.postgres.relay_positions import RelayPositions, relays
     from consumers.publishing import LIVE, unopened_feed
 
     now, last = backoffice.clock.now(), unopened_feed(backoffice.database).high_water()
+    models = models_begun(backoffice.database)
     names = [LIVE, *(name for name in relays(backoffice.database) if name != LIVE)]
     shown = []
     for of in (RelayPositions(backoffice.database, name).standing() for name in names):
@@ -328,7 +329,7 @@ def _status(backoffice: Backoffice) -> StatusShown:
         )  # fmt: skip
     projections = [
         ProjectionShown(projection=model.name, position=model.position, lag_events=model.behind)
-        for model in model_statuses(backoffice.database, names=list(backoffice.models), high_water=last)
+        for model in model_statuses(backoffice.database, names=models, high_water=last)
     ]
     return StatusShown(last_position=last, relays=shown, projections=projections)
 

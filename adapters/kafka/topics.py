@@ -246,8 +246,13 @@ class Watch:
         Compare the ids, at most once every `every_s` seconds. Raises TopicMadeAgain; a broker that is away is no news
         here, and a topic that is gone may come back only as another one.
         """
-        if time.monotonic() - self._looked < self.every_s:
-            return
+        if time.monotonic() - self._looked >= self.every_s:
+            self.look()
+
+    def look(self) -> None:
+        """
+        The same, now: after anything went wrong, and before it counts as right again.
+        """
         try:
             if self._admin is None:
                 self._admin = clients.admin(self.topics.bootstrap, within_s=0.0)

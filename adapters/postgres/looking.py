@@ -335,6 +335,14 @@ def runs_starting_with(database: Database, prefix: str) -> Sequence[UUID]:
     return [row[0] for row in rows]
 
 
+def models_begun(database: Database) -> Sequence[str]:
+    """
+    Return the names of the read models that were ever made, in order.
+    """
+    with database.session(OWNER) as session:
+        return [name for (name,) in session.execute("SELECT projection FROM projection_positions ORDER BY 1").fetchall()]
+
+
 def model_statuses(database: Database, *, names: Sequence[str], high_water: int) -> Sequence[ModelStatus]:
     """
     Return how far each read model is; one that was never made stands at 0.
