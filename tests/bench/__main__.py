@@ -10,7 +10,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from tests.bench import harness, model_figures, report, run_figures, store_figures
+from tests.bench import (
+    growth_figures,
+    harness,
+    model_figures,
+    money_figures,
+    report,
+    run_figures,
+    store_figures,
+    year_figures,
+)
 from tests.bench.harness import Bench
 
 GROUPS: Final[Mapping[str, Callable[[Bench], None]]] = {
@@ -19,6 +28,10 @@ GROUPS: Final[Mapping[str, Callable[[Bench], None]]] = {
     "sealing": store_figures.sealing,
     "projection": model_figures.projection,
     "run": run_figures.deadline,
+    "coda": money_figures.coda,
+    "growth": growth_figures.growth,
+    "memory": year_figures.memory,
+    "million": year_figures.million,
 }
 #: Takes minutes, so it is only taken when asked for by name.
 ON_REQUEST: Final = frozenset({"million"})

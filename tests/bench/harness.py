@@ -352,7 +352,9 @@ def opened(*, quick: bool, seed: int, members: int, say: Callable[[str], None]) 
         server = EmbeddedServer(folder / "postgres")
         server.start()
         try:
-            yield Bench(server=server, folder=folder, quick=quick, seed=seed, members=members, say=say, rounds=1 if quick else 3)
+            yield Bench(
+                server=server, folder=folder, quick=quick, seed=seed, members=members, say=say, rounds=1 if quick else 3
+            )
         finally:
             server.stop()
 

@@ -12,12 +12,11 @@ from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
-from application.ports import Change, Loaded
+from application.ports import Change
 from domain import member as m
-from domain.catalogue import Aggregate
 from domain.envelope import Commit
-from domain.events import Basis, Event, Used
-from domain.ids import Kind, MemberId, StreamId, belonging_to, derived_key, new_member_id
+from domain.events import Basis, Used
+from domain.ids import Kind, MemberId, StreamId, belonging_to, derived_key, new_member_id, owner_of
 from domain.money import Cents
 from domain.payments import Ogm
 from domain.zorgkas_affiliation.happened import (
@@ -26,6 +25,7 @@ from domain.zorgkas_affiliation.happened import (
     HappenedToAffiliation,
     InvitationIssued,
     PaymentReceived,
+    YearMissed,
     ZorgpremieCharged,
 )
 from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
@@ -58,6 +58,10 @@ def affiliation_of(member: UUID) -> StreamId:
 
 def member_stream(member: UUID) -> StreamId:
     return belonging_to(member, Kind.MEMBER)
+
+
+def member_of(stream: UUID) -> MemberId:
+    return owner_of(stream)
 
 
 # --- Events ------------------------------------------------------------------------------------------------------------
@@ -117,6 +121,12 @@ def paid(year: int, number: int) -> PaymentReceived:
     )
 
 
+def missed(year: int) -> YearMissed:
+    return YearMissed(
+        year=year, missed_on=date(year, 4, 30), open_cents=Cents(CENTS[year]), basis=Basis(rules=("ZB-1", "ZP-5"))
+    )
+
+
 def twenty(number: int) -> list[HappenedToAffiliation]:
     """
     Return twenty events: six years charged, asked and paid, and 2026 charged. Three in ten have paid 2026 too.
@@ -172,15 +182,6 @@ def changes(of: Sequence[History], *, after: int = 0) -> list[Change[Affiliation
     Return the histories as changes of streams that stand at version `after`, with their states folded.
     """
     return [Change(stream, after, events, AFFILIATION.fold(events)) for stream, events in of]
-
-
-def changes_of(
-    aggregate: Aggregate[object, Event], loaded: dict[StreamId, Loaded[object]], events: dict[StreamId, list[Event]]
-) -> list[Change[object, Event]]:
-    return [
-        Change(stream, loaded[stream].version, some, aggregate.fold(some, state=loaded[stream].state))
-        for stream, some in events.items()
-    ]
 
 
 def commit_of(*facts: object, cause: str = "bench") -> Commit:

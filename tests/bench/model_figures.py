@@ -47,7 +47,11 @@ def projection(bench: Bench) -> None:
         stocked.close()
 
         def live(watch: Stopwatch) -> int:
-            with bench.database(dbname(filled)) as database, store_on(database) as store, database.connect(OWNER) as session:
+            with (
+                bench.database(dbname(filled)) as database,
+                store_on(database) as store,
+                database.connect(OWNER) as session,
+            ):
                 projector = Projector(connection=session, feed=_feed(database, store), model=PremiumAccount())
                 end = store.feed.high_water()
                 with watch.timed():
@@ -57,7 +61,11 @@ def projection(bench: Bench) -> None:
             return events
 
         def catch_up(watch: Stopwatch) -> int:
-            with bench.database(dbname(filled)) as database, store_on(database) as store, database.connect(OWNER) as session:
+            with (
+                bench.database(dbname(filled)) as database,
+                store_on(database) as store,
+                database.connect(OWNER) as session,
+            ):
                 projector = Projector(connection=session, feed=_feed(database, store), model=PremiumAccount())
                 with watch.timed():
                     projector.catch_up()
@@ -80,12 +88,16 @@ def projection(bench: Bench) -> None:
                 results["stock"] = _shown(database, "stock", few)
             return stock_events
 
-        bench.say(f"projection: {events:,} events of {len(ids):,} streams, in the order of the years; stock {stock_events:,}")
+        bench.say(
+            f"projection: {events:,} events of {len(ids):,} streams, in the order of the years; stock {stock_events:,}"
+        )
         took = bench.turns({"live": live, "catch-up": catch_up, "rebuild": rebuilt, "stock runner": library})
         live_profile, rebuild_profile = bench.profile(live), bench.profile(rebuilt)
     agree(**results)
     rate = {name: median_rate(turns) for name, turns in took.items()}
-    against = f"stock: {cost(took['stock runner'])}; rates {spread(took['stock runner'])}; {stock_events:,} events a turn"
+    against = (
+        f"stock: {cost(took['stock runner'])}; rates {spread(took['stock runner'])}; {stock_events:,} events a turn"
+    )
     bench.add(Figure(
         name="live_projection", what="live projection (premium_account) against the library's runner", unit="events/s",
         ours="Projector, batches of 5,000 events of up to 5,000 streams", against="ProjectionRunner, one event a transaction",

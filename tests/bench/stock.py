@@ -164,9 +164,7 @@ class StockView(PostgresTrackingRecorder):
                 cursor.execute(statement, values, prepare=True)
 
 
-def _statements(
-    stream: UUID, version: int, happened: HappenedToAffiliation
-) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+def _statements(stream: UUID, version: int, happened: HappenedToAffiliation) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     match happened:
         case h.AffiliationOpened():
             yield _OPENED, (stream, happened.kind, happened.from_year, version)
