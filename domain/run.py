@@ -5,6 +5,7 @@ The batch run: planned, approved by its hash by a second person, executed in chu
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import date
 from typing import Final, Literal
 
@@ -389,4 +390,10 @@ def _must_be_planned(state: RunState) -> None:
 
 
 def _same_person(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
+    # As a reader sees names: letter case, width, spaces and invisible characters make no other person.
+    return _as_read(one) == _as_read(other)
+
+
+def _as_read(name: str) -> str:
+    letters = unicodedata.normalize("NFKC", name).casefold()
+    return " ".join("".join(each for each in letters if unicodedata.category(each) != "Cf").split())

@@ -30,7 +30,6 @@ from domain.zorgkas_affiliation.paying import (
     receive_payment,
     refund_credit,
     reverse_payment,
-    use_credit,
 )
 from domain.zorgkas_affiliation.reporting import (
     FineOnImpossibleDay,
@@ -76,6 +75,5 @@ __all__ = [
     "remind",
     "report",
     "reverse_payment",
-    "use_credit",
     "write_registered_letter",
 ]

@@ -1,5 +1,5 @@
 """
-What we decide about money: a payment, its reversal, credit that is used or goes back.
+What we decide about money: a payment, its reversal, credit that goes back.
 """
 
 from __future__ import annotations
@@ -153,19 +153,6 @@ def reverse_payment(
     use_up_credit(story, as_of=as_of)
     _reinstate_misses(story, {share.year for share in taken}, as_of=as_of)
     draw_consequences(story, cause="paid_in_time", as_of=as_of, law=law)
-    return story.events
-
-
-def use_credit(state: Affiliation, *, as_of: date, law: Parameters) -> list[HappenedToAffiliation]:
-    """
-    Put credit on open years; nothing when there is no credit or nothing is open.
-
-    Rule: ZP-16.
-    """
-    story = Story(state)
-    use_up_credit(story, as_of=as_of)
-    if story.events:
-        draw_consequences(story, cause="paid_in_time", as_of=as_of, law=law)
     return story.events
 
 

@@ -206,15 +206,6 @@ def test_credit_is_refunded_once_and_never_more_than_there_is() -> None:
     given(AFFILIATION, *history, *refund).when(decided.refund_credit, amount_cents=100, **facts).then_nothing()
 
 
-def test_credit_waits_until_a_year_is_open_and_then_fills_it() -> None:
-    with_credit = [opened(), paid(1, date(2025, 2, 1), credit=6400)]
-    facts = {"as_of": date(2025, 3, 1), "law": LAW}
-    given(AFFILIATION, *with_credit).when(decided.use_credit, **facts).then_nothing()
-    given(AFFILIATION, *with_credit, charged(2025, 6400)).when(decided.use_credit, **facts).then(
-        like(h.CreditAllocated, allocations=(h.Allocation(2025, 6400),), allocated_on=date(2025, 3, 1))
-    )
-
-
 @pytest.mark.parametrize("cents", [0, -6400])
 def test_only_an_amount_above_zero_is_money_in(cents: int) -> None:
     given(AFFILIATION).when(decided.receive_payment, **money(1, cents, date(2025, 2, 1))).then_refused(

@@ -89,7 +89,7 @@ def test_every_step_in_every_phase(
                 attempt.then_refused(getattr(run, outcome))
 
 
-@pytest.mark.parametrize("approved_by", ["an", " An ", "AN"])
+@pytest.mark.parametrize("approved_by", ["an", " An ", "AN", "a\u00adn", "\uff41\uff4e", "an\u200b"])
 def test_nobody_approves_their_own_plan(approved_by: str) -> None:
     given(RUN, PLANNED).when(run.approve, digest=DIGEST, approved_by=approved_by).then_refused(run.OwnPlan)
 
