@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from application.commands import AnyCommand
-from formats.jsonl import read_lines, write_lines
+from formats.jsonl import read_lines, read_object, write_lines
 from formats.rejections import InputRejected
 
 #: Problems beyond these are not looked for: who gets so many sends the file again anyway.
@@ -51,6 +51,18 @@ def read_commands(content: bytes) -> list[tuple[int, AnyCommand]]:
     if problems:
         raise LinesUnfit(problems)
     return commands
+
+
+def read_command(content: bytes) -> AnyCommand:
+    """
+    Return one command that came by itself. Raises InputRejected; its text never holds a value.
+    """
+    found = read_object(content)
+    try:
+        command: AnyCommand = msgspec.convert(found, AnyCommand)
+    except msgspec.ValidationError as error:
+        raise _unfit(1, str(error)) from None
+    return command
 
 
 def write_answers(answers: Sequence[dict[str, Any]]) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
 """
-The one loop of every consumer of ours: batches, and in one transaction the effect, the offset and the dead letters.
+The one loop of every consumer of ours: a member of a group that takes batches, and stands where the database says.
 
-A repeat is absorbed by its sequence, a gap stops the partition, a bad message is parked with what comes behind it,
-and a database that is away is waited for. The broker's own committed offsets only show the lag; ours decide.
+What a batch is: `consumers/batch.py`. Nothing is committed to the broker: the offsets that count are in the transaction
+of the effect. What is away is waited for; what only a person can resolve stops one partition, or the consumer.
 """
 
 from __future__ import annotations
@@ -10,60 +10,59 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
-from psycopg import Cursor
+import psycopg
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from adapters.kafka import clients
+from adapters.kafka.clients import BrokerUnavailable
 from adapters.postgres import consumer_positions as places
 from adapters.postgres.consumer_positions import Place, Record
 from adapters.postgres.database import WRITER, Database
-from domain.errors import Refused, Unavailable
-from formats.avro import NotOurMessage, Received, check_placed, read_message
+from adapters.postgres.dead_letters import TooManyDeadLetters
+from consumers.batch import Batch, Effect, MakeBatch, Taken
+from domain.errors import BackofficeError, Conflict, Refused, Unavailable
 
 POLL_MS: Final = 200
-RECORDS_AT_ONCE: Final = 2_000
-#: What clocks of other machines may be ahead of ours.
-CLOCK_DIFFERENCE_MS: Final = 5 * 60 * 1000
-_TOPIC_CHECK_S: Final = 60.0
+RECORDS_AT_ONCE: Final = 5_000
+#: How long may pass until a topic that was deleted or made again is noticed.
+TOPIC_CHECK_S: Final = 2.0
 _BACKOFF_S: Final = (0.1, 0.5, 1.0, 5.0)
+_ALARM_S: Final = 1.0
+_POSITION_LOST: Final = (OffsetOutOfRangeError, NoOffsetForPartitionError, LogTruncationError)
+#: What passes by itself; a batch is taken again until it has.
+_PASSES: Final = (Unavailable, Conflict, psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+#: Larger fetches than the client's own: events of one stream then fold together.
+_FETCH: Final[Mapping[str, Any]] = {"max_partition_fetch_bytes": 4 * 1024 * 1024}
 
 logger = logging.getLogger(__name__)
 
 
-class GapInPartition(Refused):
-    """
-    A message says that another one came before it which we do not have; nothing is skipped. Ask for a resend.
-    """
-
-
 class OtherTopic(Refused):
     """
-    The topic was deleted and made again under the same name; our position means nothing in it. A person must look.
+    The topic was deleted and made again under the same name, so where this consumer stood means nothing in it; nothing
+    is taken. When the new one holds everything, begin at its start: backoffice consume CONSUMER --afresh
     """
 
 
-class Effect(Protocol):
+class PositionLost(Refused):
     """
-    What a consumer does with messages, in the loop's transaction. Errors of the message itself raise NotOurMessage or
-    Refused and park it; everything else is the loop's to retry.
+    The log does not hold the place where this consumer stands (cut off, or lost by the broker); nothing is jumped over.
+    Find out what is missing; to begin at the start of what is left: backoffice consume CONSUMER --afresh
     """
-
-    @property
-    def name(self) -> str: ...
-
-    def apply(self, cursor: Cursor[Any], messages: Sequence[tuple[Record, Received]]) -> None: ...
 
 
 @dataclass(kw_only=True)
 class Loop:
     """
-    One member of a consumer group. `run` ends when `stop` is set, or raises what a person must resolve.
+    One member of a consumer group. `run` ends when `stop` is set, or raises what only a person can resolve.
+
+    With `until_caught_up` it also ends when everything is taken that the topics hold. `says` hears what it waits for.
     """
 
     bootstrap: str
@@ -73,143 +72,200 @@ class Loop:
     now_ms: Callable[[], int]
     stop: threading.Event = field(default_factory=threading.Event)
     says: Callable[[str], None] = lambda _: None
+    until_caught_up: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    make_batch: MakeBatch = Batch
+    records_at_once: int = RECORDS_AT_ONCE
+    topic_check_s: float = TOPIC_CHECK_S
+    taken: int = field(default=0, init=False)
+    _unplaced: set[TopicPartition] = field(default_factory=set, init=False)
+    _reached: dict[TopicPartition, int] = field(default_factory=dict, init=False)
+    _standing: dict[TopicPartition, float] = field(default_factory=dict, init=False)
+    _said: str = field(default="", init=False)
 
     def run(self) -> None:
+        """
+        Work until told to stop. Raises OtherTopic and TooManyDeadLetters.
+        """
+        attempt = 0
         while not self.stop.is_set():
             try:
-                consumer = clients.consumer(self.bootstrap, group=f"backoffice.{self.effect.name}")
-            except clients.BrokerUnavailable as away:
-                self.says(str(away))
-                self.stop.wait(1.0)
-                continue
-            try:
-                self._consume(consumer)
-            finally:
-                consumer.close()
-
-    def _consume(self, consumer: KafkaConsumer) -> None:
-        guard = TopicGuard(self.bootstrap, self.topics)
-        guard.check()
-        consumer.subscribe(list(self.topics), listener=_Seeker(self, consumer, guard))
-        checked = time.monotonic()
-        while not self.stop.is_set():
-            try:
-                polled = consumer.poll(timeout_ms=POLL_MS, max_records=RECORDS_AT_ONCE)
-            except KafkaError as error:
-                # A position that the log does not hold comes back at every poll until somebody looks.
-                self.says(
-                    f"The position does not fit the log of the topic ({type(error).__name__}); a person must look."
-                )
-                self.stop.wait(1.0)
-                guard.check()
-                continue
-            for partition, records in polled.items():
-                self._take(consumer, partition, [_record(record) for record in records])
-            if time.monotonic() - checked > _TOPIC_CHECK_S:
-                guard.check()
-                checked = time.monotonic()
-
-    def _take(self, consumer: KafkaConsumer, partition: TopicPartition, records: Sequence[Record]) -> None:
-        for attempt in range(1_000_000):
-            try:
-                with self.database.session(WRITER) as session, session.cursor() as cursor:
-                    Batch(cursor, self.effect, now_ms=self.now_ms()).take(records)
+                self._serve()
             except Unavailable as away:
-                if attempt == 0:
-                    self.says(str(away))
-                if self.stop.wait(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)]):
-                    return
-            except places.OvertakenConsumer:
-                return  # the other one has it; the next rebalance tells us
+                self._tell(str(away))
+                self.stop.wait(_BACKOFF_S[min(attempt, 2)])
+                attempt += 1
             else:
                 return
 
-
-class Batch:
-    """
-    The messages of one partition in one transaction.
-    """
-
-    def __init__(self, cursor: Cursor[Any], effect: Effect, *, now_ms: int) -> None:
-        self._cursor = cursor
-        self._effect = effect
-        self._latest_ms = now_ms + CLOCK_DIFFERENCE_MS
-
-    def take(self, records: Sequence[Record]) -> None:
-        """
-        Take what was not taken before, and move on behind the last record. Raises GapInPartition.
-        """
-        first = records[0]
-        place = places.place_of(self._cursor, self._effect.name, first.topic, first.partition, lock=True)
-        if place is None:
-            raise places.OvertakenConsumer(topic=first.topic, partition=first.partition)
-        fresh = [record for record in records if record.offset >= place.next_offset]
-        if not fresh:
-            return
-        keys = {record.key for record in fresh if record.key is not None}
-        parked = places.waiting_keys(self._cursor, self._effect.name, first.topic, keys)
-        high_water = place.high_water
-        good: list[tuple[Record, Received]] = []
-        for record in fresh:
-            received = self._read(record, parked)
-            sequence = received.event.sequence if received and received.event else None
-            if received is None or received.event is None or sequence is None:
-                continue
-            if high_water is not None and sequence <= high_water:
-                continue  # a repeat: the relay sent a page again
-            previous = received.event.previous_sequence
-            if high_water is not None and previous is not None and previous > high_water:
-                raise GapInPartition(topic=record.topic, partition=record.partition, offset=record.offset)
-            high_water = sequence
-            if record.key in parked:
-                self._park(record, places.BEHIND, "an earlier message of its key waits")
-                continue
-            good.append((record, received))
-        self._apply(good, parked)
-        moved = place._replace(next_offset=fresh[-1].offset + 1, high_water=high_water)
-        places.move(self._cursor, self._effect.name, moved)
-
-    def _read(self, record: Record, parked: set[bytes]) -> Received | None:
-        try:
-            received = read_message(record.value, record.headers, topic=record.topic)
-            check_placed(received, key=record.key, timestamp_ms=record.timestamp_ms, latest_ms=self._latest_ms)
-        except NotOurMessage as bad:
-            if bad.kind == "TOMBSTONE":
-                logger.info("A message without a value was passed over", extra={"action": "consumer.tombstone"})
-                return None
-            self._park(record, bad.kind, bad.message)
-            if record.key is not None:
-                parked.add(record.key)
-            return None
-        return received
-
-    def _apply(self, good: Sequence[tuple[Record, Received]], parked: set[bytes]) -> None:
-        """
-        Apply all together; when that fails for a message's own reason, one by one, and park the one that it is about.
-        """
-        if not good:
-            return
-        with suppress(Refused, NotOurMessage), self._cursor.connection.transaction():
-            self._effect.apply(self._cursor, good)
-            return
-        for record, received in good:
-            if record.key in parked:
-                self._park(record, places.BEHIND, "an earlier message of its key waits")
-                continue
+    def _serve(self) -> None:
+        with TopicGuard(self.bootstrap, self.topics, every_s=self.topic_check_s) as guard:
+            while guard.check(now=True):
+                self._tell(f"The topic {guard.missing} is not there; waiting until it is made.")
+                if self.stop.wait(1.0):
+                    return
+            group = f"backoffice.{self.effect.name}"
+            consumer = clients.consumer(self.bootstrap, group=group, **{**_FETCH, **self.settings})
             try:
-                with self._cursor.connection.transaction():
-                    self._effect.apply(self._cursor, [(record, received)])
-            except (Refused, NotOurMessage) as bad:
-                self._park(record, bad.name(), bad.message)
-                if record.key is not None:
-                    parked.add(record.key)
+                consumer.subscribe(list(self.topics), listener=_Assigned(self, consumer))
+                self._consume(consumer, guard)
+            finally:
+                consumer.close()
 
-    def _park(self, record: Record, code: str, problem: str) -> None:
-        places.park(self._cursor, self._effect.name, record, code=code, problem=problem)
-        logger.warning(
-            "A message was parked",
-            extra={"action": "consumer.parked", "code": code, "topic": record.topic, "offset": record.offset},
-        )
+    def _consume(self, consumer: KafkaConsumer, guard: TopicGuard) -> None:
+        while not self.stop.is_set():
+            guard.check()
+            self._place(consumer, guard)
+            polled = self._poll(consumer, guard)
+            for partition, records in polled.items():
+                self._take(consumer, partition, [_record(record) for record in records])
+            if not polled and self.until_caught_up and self._caught_up(consumer):
+                return
+
+    def _poll(self, consumer: KafkaConsumer, guard: TopicGuard) -> Mapping[TopicPartition, Sequence[Any]]:
+        try:
+            polled: Mapping[TopicPartition, Sequence[Any]] = consumer.poll(
+                timeout_ms=POLL_MS, max_records=self.records_at_once
+            )
+        except _POSITION_LOST as lost:
+            guard.check(now=True)  # a topic that was made again is the likelier reason
+            self._alarm(consumer, lost)
+        except KafkaError as error:
+            raise BrokerUnavailable(reason=type(error).__name__, address=self.bootstrap) from error
+        else:
+            return polled
+        return {}
+
+    # --- Where it stands ---------------------------------------------------------------------------------------------
+
+    def assigned(self, partitions: set[TopicPartition]) -> None:
+        """
+        Note what this member has now; where it stands there is asked in the loop, which can wait for a database.
+        """
+        self._unplaced = partitions
+        self._reached.clear()
+        self._standing.clear()
+
+    def _place(self, consumer: KafkaConsumer, guard: TopicGuard) -> None:
+        now = time.monotonic()
+        due = [partition for partition, until in self._standing.items() if until <= now]
+        for partition in due:
+            del self._standing[partition]
+            self._unplaced.add(partition)
+        for partition in sorted(self._unplaced):
+            topic_id = guard.ids.get(partition.topic)
+            if topic_id is None:
+                return  # it is gone again; the next check says so
+            try:
+                place = self._place_of(consumer, partition, topic_id)
+            except (*_PASSES, KafkaError) as away:
+                self._tell(str(away) or type(away).__name__)
+                self.stop.wait(_BACKOFF_S[0])
+                return
+            if place.topic_id != topic_id:
+                raise OtherTopic(topic=partition.topic)
+            consumer.seek(partition, place.next_offset)
+            consumer.resume(partition)
+            self._reached[partition] = place.next_offset
+            self._unplaced.discard(partition)
+
+    def _place_of(self, consumer: KafkaConsumer, partition: TopicPartition, topic_id: str) -> Place:
+        """
+        Return where the database says that we stand; who was never here begins at the first message that there is.
+        """
+        with self.database.session(WRITER) as session, session.cursor() as cursor:
+            found = places.place_of(cursor, self.effect.name, *partition, lock=False)
+        if found is not None:
+            return found
+        start = consumer.beginning_offsets([partition])[partition]
+        begins = Place(partition.topic, partition.partition, topic_id, start)
+        with self.database.session(WRITER) as session, session.cursor() as cursor:
+            places.begin(cursor, self.effect.name, begins)
+            return places.place_of(cursor, self.effect.name, *partition, lock=False) or begins
+
+    def _again(self, consumer: KafkaConsumer, partition: TopicPartition) -> None:
+        """
+        Take nothing more from a partition before the database was asked where it stands.
+        """
+        consumer.pause(partition)
+        self._unplaced.add(partition)
+
+    def _alarm(self, consumer: KafkaConsumer, lost: KafkaError) -> None:
+        """
+        Say it, leave the partitions alone for a second, and look again: nobody jumps, and the others go on.
+        """
+        named = lost.args[0] if lost.args and isinstance(lost.args[0], Mapping) else {}
+        mine = [each for each in self._reached if each in named] or list(self._reached)
+        where = ", ".join(f"{each.topic}/{each.partition}" for each in sorted(mine))
+        problem = str(PositionLost(partitions=where, error=type(lost).__name__))
+        self._tell(problem)
+        logger.error("A position is not in the log", extra={"action": "consumer.position_lost", "partitions": where})
+        for partition in mine:
+            self._stand_still(consumer, partition, for_s=_ALARM_S)
+            with suppress(*_PASSES), self.database.session(WRITER) as session, session.cursor() as cursor:
+                place = places.place_of(cursor, self.effect.name, *partition, lock=True)
+                if place is not None:
+                    places.move(cursor, self.effect.name, place._replace(standing=problem))
+
+    def _stand_still(self, consumer: KafkaConsumer, partition: TopicPartition, *, for_s: float) -> None:
+        consumer.pause(partition)
+        self._standing[partition] = time.monotonic() + for_s
+
+    def _caught_up(self, consumer: KafkaConsumer) -> bool:
+        """
+        Is everything taken that this member's partitions hold? A partition that stands still for a person counts.
+        """
+        mine = consumer.assignment()
+        if not mine or self._unplaced:
+            return False
+        try:
+            ends = consumer.end_offsets(list(mine))
+        except KafkaError:
+            return False
+        return all(each in self._standing or self._reached.get(each, 0) >= end for each, end in ends.items())
+
+    # --- One batch ---------------------------------------------------------------------------------------------------
+
+    def _take(self, consumer: KafkaConsumer, partition: TopicPartition, records: Sequence[Record]) -> None:
+        attempt = 0
+        while not self.stop.is_set() and partition in self._reached:
+            try:
+                taken = self._in_one_transaction(partition, records)
+            except places.OvertakenConsumer:
+                self._again(consumer, partition)
+                return
+            except _PASSES as away:
+                self._tell(str(away) if isinstance(away, BackofficeError) else "Somebody else writes; trying again.")
+                self.stop.wait(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
+                attempt += 1
+            else:
+                self._tell("")
+                self._after(consumer, partition, taken)
+                return
+
+    def _in_one_transaction(self, partition: TopicPartition, records: Sequence[Record]) -> Taken:
+        with self.database.session(WRITER) as session, session.cursor() as cursor:
+            batch: Batch = self.make_batch(cursor, self.effect, now_ms=self.now_ms())
+            return batch.take(records, reached=self._reached[partition])
+
+    def _after(self, consumer: KafkaConsumer, partition: TopicPartition, taken: Taken) -> None:
+        self.taken += max(0, taken.next_offset - self._reached[partition])
+        self._reached[partition] = taken.next_offset
+        if taken.stopped is None:
+            return
+        logger.error("A partition stands still", extra={"action": "consumer.stands", "code": taken.stopped.name()})
+        self._tell(str(taken.stopped))
+        if isinstance(taken.stopped, TooManyDeadLetters):
+            raise taken.stopped
+        self._stand_still(consumer, partition, for_s=60.0)
+
+    def _tell(self, sentence: str) -> None:
+        """
+        Say what it waits for, once; and nothing while all is well.
+        """
+        if sentence and sentence != self._said:
+            self.says(sentence)
+        self._said = sentence
 
 
 class TopicGuard:
@@ -217,55 +273,75 @@ class TopicGuard:
     Knows the id of each topic, and notices when another topic was made under the same name.
     """
 
-    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
+    def __init__(self, bootstrap: str, topics: Sequence[str], *, every_s: float) -> None:
         self._bootstrap = bootstrap
         self._topics = topics
+        self._every_s = every_s
+        self._looked = float("-inf")
+        self._admin: KafkaAdminClient | None = None
         self.ids: dict[str, str] = {}
+        #: Topics that were not there when we looked last, by comma.
+        self.missing = ""
 
-    def check(self) -> None:
+    def check(self, *, now: bool = False) -> bool:
         """
-        Ask the broker for the topics' ids. Raises OtherTopic.
+        Ask the broker for the topics' ids when it is time, and return whether one is missing. Raises OtherTopic, and
+        BrokerUnavailable when nobody ever answered; later, a broker that is away is no news here.
         """
-        admin = clients.admin(self._bootstrap)
+        if not now and time.monotonic() - self._looked < self._every_s:
+            return bool(self.missing)
         try:
-            described = admin.describe_topics(list(self._topics))
-        finally:
+            if self._admin is None:
+                self._admin = clients.admin(self._bootstrap, within_s=0.0 if self.ids else 5.0)
+            described = self._admin.describe_topics(list(self._topics))
+        except (KafkaError, BrokerUnavailable) as error:
+            self.close()
+            if not self.ids:
+                raise BrokerUnavailable(reason=type(error).__name__, address=self._bootstrap) from None
+        else:
+            there = {each["name"]: str(each["topic_id"]) for each in described if not each.get("error_code")}
+            self.missing = ", ".join(sorted(set(self._topics) - there.keys()))
+            for topic, found in there.items():
+                if self.ids.setdefault(topic, found) != found:
+                    raise OtherTopic(topic=topic)
+        self._looked = time.monotonic()
+        return bool(self.missing)
+
+    def close(self) -> None:
+        if self._admin is not None:
+            admin, self._admin = self._admin, None
             admin.close()
-        for topic in described:
-            found = str(topic["topic_id"])
-            if self.ids.setdefault(topic["name"], found) != found:
-                raise OtherTopic(topic=topic["name"])
+
+    def __enter__(self) -> TopicGuard:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-class _Seeker(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
+class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
     """
-    Puts the consumer where the database says that it stands; runs on the client's own thread, so it is quick.
+    Hands over what was assigned, paused: it runs inside the client, where nothing may wait or raise.
     """
 
-    def __init__(self, loop: Loop, consumer: KafkaConsumer, guard: TopicGuard) -> None:
+    def __init__(self, loop: Loop, consumer: KafkaConsumer) -> None:
         self._loop = loop
         self._consumer = consumer
-        self._guard = guard
 
     def on_partitions_revoked(self, revoked: Any) -> None:
         """
         Nothing to hand over: what was done is in the database.
         """
+        self._loop.assigned(set())
 
     def on_partitions_assigned(self, assigned: Any) -> None:
-        name = self._loop.effect.name
-        with self._loop.database.session(WRITER) as session, session.cursor() as cursor:
-            for partition in assigned:
-                topic_id = self._guard.ids.get(partition.topic, "")
-                begins = Place(partition.topic, partition.partition, topic_id, 0, None)
-                places.begin(cursor, name, begins)
-                place = places.place_of(cursor, name, partition.topic, partition.partition, lock=False) or begins
-                if place.topic_id != topic_id:
-                    raise OtherTopic(topic=partition.topic)
-                self._consumer.seek(partition, place.next_offset)
+        for partition in assigned:
+            self._consumer.pause(partition)
+            self._consumer.seek(partition, 0)  # a place at all, so that the client does not look for one of its own
+        self._loop.assigned(set(assigned))
 
 
 def _record(record: Any) -> Record:
     return Record(
-        record.topic, record.partition, record.offset, record.key, record.value, tuple(record.headers), record.timestamp
+        record.topic, record.partition, record.offset, record.key, record.value, record.headers or (), record.timestamp
     )

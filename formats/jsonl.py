@@ -59,6 +59,15 @@ def read_lines(content: bytes) -> list[Line]:
     return objects[:-1]
 
 
+def read_object(content: bytes) -> Mapping[str, Any]:
+    """
+    Return one object that came by itself, checked as a line of a file is. Raises InputRejected.
+    """
+    if len(content) > LINE_BYTES_MAX:
+        raise InputRejected("LIMIT", f"it is longer than {LINE_BYTES_MAX} bytes")
+    return _object(1, content.strip(_BLANKS))
+
+
 def write_lines(objects: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     """
     Yield the lines of a file that `read_lines` accepts, the closing line included.

@@ -58,6 +58,9 @@ CREATE TABLE backoffice.consumer_offsets (
     topic_id text NOT NULL,
     next_offset bigint NOT NULL,
     high_water bigint,
+    epoch text DEFAULT ''::text NOT NULL,
+    tombstones bigint DEFAULT 0 NOT NULL,
+    standing text DEFAULT ''::text NOT NULL,
     moved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT consumer_offsets_next_offset_check CHECK ((next_offset >= 0)),
     CONSTRAINT consumer_offsets_partition_check CHECK ((partition >= 0))
@@ -75,7 +78,11 @@ CREATE TABLE backoffice.dead_letters (
     key bytea,
     value bytea,
     headers jsonb NOT NULL,
+    sealed boolean NOT NULL,
+    bytes integer,
     timestamp_ms bigint NOT NULL,
+    sequence bigint,
+    previous_sequence bigint,
     code text NOT NULL,
     problem text NOT NULL,
     attempts integer DEFAULT 1 NOT NULL,
@@ -85,7 +92,8 @@ CREATE TABLE backoffice.dead_letters (
     resolved_by text,
     reason text,
     CONSTRAINT dead_letters_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'taken'::text, 'discarded'::text]))),
-    CONSTRAINT discarded_with_a_reason CHECK (((state <> 'discarded'::text) OR ((reason <> ''::text) AND (resolved_by <> ''::text))))
+    CONSTRAINT discarded_with_a_reason CHECK (((state <> 'discarded'::text) OR (reason <> ''::text))),
+    CONSTRAINT resolved_by_somebody CHECK ((((state = 'waiting'::text) = (resolved_at IS NULL)) AND ((state = 'waiting'::text) OR (resolved_by <> ''::text))))
 );
 
 ALTER TABLE backoffice.dead_letters OWNER TO backoffice_owner;
@@ -382,9 +390,6 @@ ALTER TABLE ONLY backoffice.consumer_offsets
     ADD CONSTRAINT consumer_offsets_pkey PRIMARY KEY (consumer, topic, partition);
 
 ALTER TABLE ONLY backoffice.dead_letters
-    ADD CONSTRAINT dead_letters_consumer_topic_partition_offset_key UNIQUE (consumer, topic, partition, "offset");
-
-ALTER TABLE ONLY backoffice.dead_letters
     ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (number);
 
 ALTER TABLE ONLY backoffice.events
@@ -460,6 +465,8 @@ CREATE INDEX commits_last_position_idx ON backoffice.commits USING btree (last_p
 CREATE INDEX commits_recorded_at_idx ON backoffice.commits USING brin (recorded_at);
 
 CREATE INDEX commits_run_idx ON backoffice.commits USING btree (run) WHERE (run IS NOT NULL);
+
+CREATE INDEX dead_letters_sequence_idx ON backoffice.dead_letters USING btree (consumer, topic, partition, sequence) WHERE (sequence IS NOT NULL);
 
 CREATE INDEX dead_letters_waiting_idx ON backoffice.dead_letters USING btree (consumer, topic, key) WHERE (state = 'waiting'::text);
 
