@@ -2,7 +2,8 @@
 Whose money is it? Only what is safe is matched by itself; everything else goes to a person, with the reason.
 
 Safe is: a structured communication that we gave out and that still has something open (or a payer known for that
-member); or, without one, an account known for one member only whose open amount is exactly what came in. Rule: ZP-14.
+member); or, without one, an amount that is exactly what is open for one, and only one, of those who are known to pay
+from that account. Rule: ZP-14.
 """
 
 from __future__ import annotations
