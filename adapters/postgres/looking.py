@@ -340,7 +340,8 @@ def models_begun(database: Database) -> Sequence[str]:
     Return the names of the read models that were ever made, in order.
     """
     with database.session(OWNER) as session:
-        return [name for (name,) in session.execute("SELECT projection FROM projection_positions ORDER BY 1").fetchall()]
+        rows = session.execute("SELECT projection FROM projection_positions ORDER BY projection").fetchall()
+    return [name for (name,) in rows]
 
 
 def model_statuses(database: Database, *, names: Sequence[str], high_water: int) -> Sequence[ModelStatus]:
