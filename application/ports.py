@@ -6,7 +6,7 @@ One transaction is a `Unit`: load states in bulk, append, and remember the comma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -18,7 +18,7 @@ from domain.catalogue import Aggregate
 from domain.envelope import Commit, Envelope
 from domain.errors import Conflict, Refused
 from domain.events import Event
-from domain.ids import StreamId
+from domain.ids import Kind, StreamId
 
 __all__ = [
     "Answer",
@@ -139,7 +139,7 @@ class Feed(Protocol):
     Events in the order of the store, never skipping one, whoever writes meanwhile.
     """
 
-    def read(self, *, after: int, limit: int) -> Sequence[Envelope]: ...
+    def read(self, *, after: int, limit: int, kinds: Collection[Kind] | None = None) -> Sequence[Envelope]: ...
 
     def high_water(self) -> int: ...
 

@@ -7,13 +7,14 @@ gets no rows and the whole stream. Both run the same `evolve`, so they cannot di
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from domain.envelope import Envelope
+from domain.events import Event
 from domain.ids import Kind
 
 
@@ -33,6 +34,9 @@ class Table:
 
     `columns` is the column list of CREATE TABLE, in the order of the row's fields; `key` names the key columns, of
     which the first is `stream`. Indexes are made after a rebuild has filled the table; `{table}` stands for its name.
+
+    `looks_at` says which rows of its stream an event is about, by the key columns after `stream`: live, no others are
+    fetched, and `evolve` finds no others. Without it, all of the stream's rows are.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Table:
     columns: str
     key: tuple[str, ...]
     indexes: tuple[str, ...] = ()
+    looks_at: Callable[[Event], Iterable[tuple[Any, ...]]] | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ One stream is one affiliation; `premium_year` has a row per year, `affiliation` 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import cast
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from domain.envelope import Envelope
+from domain.events import Event
 from domain.ids import Kind
 from domain.zorgkas_affiliation import happened as h
 from projections.model import Row, StreamRows, Table
@@ -54,6 +56,20 @@ class AffiliationRow(Row, frozen=True):
     version: int = 0
 
 
+def _years_of(event: Event) -> Iterable[tuple[int]]:
+    """
+    Return the years that an event is about.
+    """
+    match event:
+        case h.PaymentReceived() | h.PaymentReversed() | h.CreditAllocated():
+            return [(share.year,) for share in event.allocations]
+        case h.FineImposed():
+            return [(year,) for year in event.years]
+        case _:
+            year = getattr(event, "year", None)
+            return () if year is None else ((year,),)
+
+
 YEAR = Table(
     name="premium_year",
     row=PremiumYear,
@@ -63,6 +79,7 @@ YEAR = Table(
     last_value_date date, claimed_by_agency boolean NOT NULL, missed_run uuid""",
     key=("stream", "year"),
     indexes=("CREATE INDEX ON {table} (year) WHERE paid_cents < charged_cents",),
+    looks_at=_years_of,
 )
 AFFILIATION = Table(
     name="affiliation",

@@ -16,6 +16,7 @@ from psycopg import Connection, Cursor, sql
 from application.ports import Feed
 from domain.envelope import Envelope
 from domain.errors import Conflict
+from domain.events import Event
 from domain.ids import kind_of
 from projections.model import ReadModel, Row, StreamRows, Table
 
@@ -64,13 +65,15 @@ class Projector:
         """
         read = 0
         self.position = self.stored_position()
-        target = self._feed.high_water() if until is None else until
+        target = self._feed.high_water()
+        if until is not None:
+            target = min(target, until)
         while self.position < target:
             usual = CATCH_UP_EVENTS if target - self.position > CATCH_UP_EVENTS else BATCH_EVENTS
-            batch = self._feed.read(after=self.position, limit=self._batch_events or usual)
-            if not batch:
-                break
-            self.apply(batch)
+            limit = self._batch_events or usual
+            batch = self._feed.read(after=self.position, limit=limit, kinds=self._model.kinds)
+            last = batch[-1].position if batch else 0
+            self.apply(batch, reached=last if len(batch) == limit else max(target, last))
             read += len(batch)
             if moved is not None:
                 moved(len(batch))
@@ -82,11 +85,14 @@ class Projector:
             found = cursor.fetchone()
         return int(found[0]) if found else create(self._connection, self._model)
 
-    def apply(self, batch: Sequence[Envelope]) -> None:
+    def apply(self, batch: Sequence[Envelope], *, reached: int | None = None) -> None:
         """
         Fold a batch into the rows and move the position, in one transaction.
+
+        `reached` is how far the feed was read, when that is further than the batch: events of other kinds lie there.
         """
-        reached = batch[-1].position
+        if reached is None:
+            reached = batch[-1].position
         with self._connection.transaction(), self._connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE projection_positions SET position = %s, moved_at = clock_timestamp() "
@@ -131,11 +137,15 @@ class RowWriter:
         self._upsert = {table.name: _upsert(schema, table) for table in tables}
         self._delete = {table.name: _delete(schema, table) for table in tables}
 
-    def rows_of(self, cursor: Cursor[Any], streams: Mapping[UUID, object]) -> dict[UUID, StreamRows]:
+    def rows_of(self, cursor: Cursor[Any], events: Mapping[UUID, Sequence[Envelope]]) -> dict[UUID, StreamRows]:
+        """
+        Return the rows that stand, of these streams, as far as their events are about them.
+        """
         found: dict[UUID, StreamRows] = {}
-        wanted = sorted(streams)
+        wanted = sorted(events)
         for table in self._tables:
-            cursor.execute(self._select[table.name], [wanted], binary=True)
+            keys = [wanted] if table.looks_at is None else columns_of(_looked_at(table.looks_at, events, wanted))
+            cursor.execute(self._select[table.name], keys or [[] for _ in table.key], binary=True)
             make, name, rest = table.row, table.name, [table.fields.index(column) for column in table.key[1:]]
             for values in cursor.fetchall():
                 of_stream = found.get(values[0])
@@ -159,6 +169,18 @@ class RowWriter:
             if puts[table.name]:
                 values = map(astuple, puts[table.name])
                 cursor.execute(self._upsert[table.name], columns_of(values))
+
+
+def _looked_at(
+    looks_at: Callable[[Event], Iterable[tuple[Any, ...]]],
+    events: Mapping[UUID, Sequence[Envelope]],
+    streams: Sequence[UUID],
+) -> list[tuple[Any, ...]]:
+    return [
+        (stream, *key)
+        for stream in streams
+        for key in dict.fromkeys(key for envelope in events[stream] for key in looks_at(envelope.event))
+    ]
 
 
 def columns_of(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
@@ -221,7 +243,13 @@ def _names(names: Sequence[str]) -> sql.Composed:
 
 
 def _select(schema: str, table: Table) -> sql.Composed:
-    return sql.SQL("SELECT {} FROM {} WHERE stream = ANY(%b)").format(_names(table.fields), qualified(schema, table))
+    place, names = qualified(schema, table), _names(table.fields)
+    if table.looks_at is None:
+        return sql.SQL("SELECT {} FROM {} WHERE stream = ANY(%b)").format(names, place)
+    keys = _names(table.key)
+    return sql.SQL("SELECT {} FROM unnest({}) AS wanted({}) JOIN {} USING ({})").format(
+        names, _arrays(table, table.key), keys, place, keys
+    )
 
 
 def _upsert(schema: str, table: Table) -> sql.Composed:

@@ -111,10 +111,12 @@ class Rebuild:
 
     def _follow(self, connection: Connection[Any]) -> None:
         writer = RowWriter(self._next, self._model.tables)
-        while batch := self._feed.read(after=self.position, limit=BATCH_EVENTS):
+        reached = self._feed.high_water()
+        while batch := self._feed.read(after=self.position, limit=BATCH_EVENTS, kinds=self._model.kinds):
             with connection.transaction(), connection.cursor() as cursor:
                 fold_into(cursor, self._model, writer, batch)
             self.position = batch[-1].position
+        self.position = max(self.position, reached)
 
     def differences(self) -> list[Difference]:
         """
