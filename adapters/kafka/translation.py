@@ -7,7 +7,6 @@ What the record says is decided by `formats.published`; here only where it goes,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from uuid import UUID
 
 from adapters.kafka.relay import RECORD_BYTES_MAX, CannotBePublished, Outgoing, record_bytes
@@ -21,6 +20,7 @@ SOURCE = "urn:cm:zorgkas:backoffice"
 
 #: Smaller than this by far means that nobody has to add up the parts.
 _SURELY_SMALL = RECORD_BYTES_MAX - 64 * 1024
+_PLACES_MAX = 65_536
 
 
 class Translation:
@@ -44,13 +44,9 @@ class Translation:
         self._source = source
         self._target = target
         self._topics = topics
-
-        @lru_cache(maxsize=65_536)
-        def place(stream: UUID, topic: str) -> Partition:
-            to = target or topic
-            return to, partition_of(key_of(stream), partitions[to])
-
-        self._place = place
+        self._partitions = partitions
+        #: By the number of the stream, which is of one topic; emptied when it has grown large.
+        self._places: dict[int, Partition] = {}
 
     def __call__(self, envelope: Envelope, sent: Mapping[Partition, int]) -> Outgoing | None:
         """
@@ -61,7 +57,7 @@ class Translation:
             if topic is None:  # says so when the catalogue does not know the event
                 publish(envelope, source=self._source, epoch=self._epoch, previous_sequence=None)
             return None
-        place = self._place(envelope.stream, topic)
+        place = self._places.get(envelope.stream.int) or self._place(envelope.stream, topic)
         message = publish(envelope, source=self._source, epoch=self._epoch, previous_sequence=sent.get(place))
         if message is None:
             return None
@@ -73,3 +69,10 @@ class Translation:
                 position=envelope.position, bytes=record_bytes(record),
             )  # fmt: skip
         return record
+
+    def _place(self, stream: UUID, topic: str) -> Partition:
+        if len(self._places) >= _PLACES_MAX:
+            self._places.clear()
+        to = self._target or topic
+        place = self._places[stream.int] = (to, partition_of(key_of(stream), self._partitions[to]))
+        return place
