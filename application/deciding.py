@@ -45,6 +45,12 @@ class NoPaymentToTakeBack(Refused):
     rule = "ZP-14"
 
 
+class NotYetHappened(Refused):
+    """
+    This day lies after the business date; something is recorded once it has happened. Correct the day.
+    """
+
+
 class Context(NamedTuple):
     """
     What decisions are given besides the command: the business date, the law, and where new member ids come from.
@@ -54,6 +60,14 @@ class Context(NamedTuple):
     law: Parameters
     new_member_id: Callable[[], MemberId]
     new_ogm: Callable[[], Ogm]
+
+    def happened(self, day: date) -> date:
+        """
+        Return a day on which something happened elsewhere. Raises NotYetHappened when it lies after the business date.
+        """
+        if day > self.as_of:
+            raise NotYetHappened(day=day, as_of=self.as_of)
+        return day
 
 
 class Handler(NamedTuple):
@@ -295,8 +309,8 @@ HANDLERS: Final[dict[type[c.Command], Handler]] = {
         lambda state, command: member.end_verhoogde_tegemoetkoming(state, ends_on=command.ends_on))),
     c.GiveEmailAddress: Handler(_member, _changing(lambda state, command, _: member.give_email_address(
         state, email=command.email))),
-    c.ConfirmEmailAddress: Handler(_member, _changing(lambda state, command, _: member.confirm_email_address(
-        state, confirmed_on=command.confirmed_on))),
+    c.ConfirmEmailAddress: Handler(_member, _changing(lambda state, command, context: member.confirm_email_address(
+        state, confirmed_on=context.happened(command.confirmed_on)))),
     c.GiveBankAccount: Handler(_member, _changing(lambda state, command, _: member.give_bank_account(
         state, iban=Iban.from_text(command.iban)))),
     c.RecordDeath: Handler(_member, _changing(lambda state, command, context: member.record_death(
@@ -306,17 +320,18 @@ HANDLERS: Final[dict[type[c.Command], Handler]] = {
         state, letter_id=command.letter_id, posted_on=command.posted_on, barcode=command.barcode,
         as_of=context.as_of, law=context.law))),
     c.AllocateMovement: Handler(_movement_and_affiliation, _allocate),
-    c.ReturnMovement: Handler(_movement, _on_movement(lambda state, command, _: bank_movement.give_back(
-        state, returned_on=command.returned_on, reference=command.reference, reason=command.reason))),
+    c.ReturnMovement: Handler(_movement, _on_movement(lambda state, command, context: bank_movement.give_back(
+        state, returned_on=context.happened(command.returned_on), reference=command.reference, reason=command.reason))),
     c.ExplainMovement: Handler(_movement, _on_movement(lambda state, command, context: bank_movement.explain(
         state, explained_on=context.as_of, as_what=command.as_what, reason=command.reason))),
-    c.RefundCredit: Handler(_both, _on_affiliation(lambda state, command, _, __: zorgkas.refund_credit(
-        state, amount_cents=Cents(command.amount_cents), refunded_on=command.refunded_on,
+    c.RefundCredit: Handler(_both, _on_affiliation(lambda state, command, _, context: zorgkas.refund_credit(
+        state, amount_cents=Cents(command.amount_cents), refunded_on=context.happened(command.refunded_on),
         reference=command.reference))),
     c.RecordFine: Handler(_both, _on_affiliation(lambda state, command, facts, context: zorgkas.record_fine(
         state, reference=command.reference, letter_id=command.letter_id, years=tuple(command.years),
         amount_cents=Cents(command.amount_cents), imposed_on=command.imposed_on, member=facts,
         as_of=context.as_of, law=context.law))),
-    c.FollowUpFine: Handler(_both, _on_affiliation(lambda state, command, _, __: zorgkas.follow_up_fine(
-        state, reference=command.reference, outcome=command.outcome, happened_on=command.happened_on))),
+    c.FollowUpFine: Handler(_both, _on_affiliation(lambda state, command, _, context: zorgkas.follow_up_fine(
+        state, reference=command.reference, outcome=command.outcome,
+        happened_on=context.happened(command.happened_on)))),
 }  # fmt: skip

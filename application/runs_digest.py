@@ -16,8 +16,17 @@ import msgspec
 from application.runs_ports import Item, NotSelected, Reason, RunKey
 from domain.catalogue import Aggregate
 from domain.decisions import Selected
+from domain.errors import BackofficeError
 from domain.events import Basis, Event, Used
 from domain.ids import StreamId
+from domain.personal import personal_fields
+
+
+class PersonalInPlan(BackofficeError):
+    """
+    A job decided an event with personal fields, which a plan would show unsealed. This is a defect: report it.
+    """
+
 
 _FACTS: Final = struct.Struct(">I16sIIq")
 
@@ -37,7 +46,12 @@ _ENCODER: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_plain)
 def encode_decision(decision: Selected[Any]) -> bytes:
     """
     Return the exact events of a decision as JSON; the same decision always gives the same bytes.
+
+    Raises PersonalInPlan: the items of a plan stand unsealed, for every approver to read.
     """
+    for event in decision.events:
+        if personal_fields(type(event)):
+            raise PersonalInPlan(event=type(event).__name__)
     return _ENCODER.encode(decision.events)
 
 

@@ -50,11 +50,6 @@ def new_member_id(*, moment_ms: int, randomness: Callable[[int], bytes]) -> Memb
     return MemberId(_version_7(moment_ms=moment_ms, random_bits=int.from_bytes(randomness(10), "big"), tail=0))
 
 
-def new_run_id(*, moment_ms: int, randomness: Callable[[int], bytes]) -> StreamId:
-    random_bits = int.from_bytes(randomness(10), "big")
-    return StreamId(_version_7(moment_ms=moment_ms, random_bits=random_bits, tail=Kind.RUN << 16))
-
-
 def member_id_from_text(text: str) -> MemberId:
     """
     Read a member's id; raises NotAMemberId for anything that is not one.

@@ -8,7 +8,8 @@ field.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from functools import cache
+from typing import Annotated, Any, Final, get_type_hints
 
 import msgspec
 
@@ -18,3 +19,12 @@ ERASED: Final = "[erased]"
 SEALED_IDENTITY: Final = msgspec.Meta(extra={"sealed": "identity"})
 
 Personal = Annotated[str, SEALED_IDENTITY]
+
+
+@cache
+def personal_fields(record: Any) -> tuple[str, ...]:
+    """
+    Return the names of the fields of a record's class that carry the mark.
+    """
+    hints = get_type_hints(record, include_extras=True)
+    return tuple(name for name, hint in hints.items() if SEALED_IDENTITY in getattr(hint, "__metadata__", ()))

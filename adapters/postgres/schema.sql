@@ -263,7 +263,7 @@ CREATE TABLE backoffice.run_approvals (
     digest text NOT NULL,
     planned_by text NOT NULL,
     approved_by text NOT NULL,
-    CONSTRAINT a_second_person CHECK ((approved_by <> planned_by)),
+    CONSTRAINT a_second_person CHECK ((lower(btrim(approved_by)) <> lower(btrim(planned_by)))),
     CONSTRAINT run_approvals_approved_by_check CHECK ((approved_by <> ''::text))
 );
 

@@ -36,15 +36,14 @@ class PositionFirst(Projector):
     The planted defect: the position in a transaction of its own, then the rows.
     """
 
-    def apply(self, batch: Any) -> None:
+    def apply(self, batch: Any, *, reached: int | None = None) -> None:
+        position = batch[-1].position if reached is None else reached
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE projection_positions SET position = %s WHERE projection = %s",
-                [batch[-1].position, self._model.name],
-            )
+            move = "UPDATE projection_positions SET position = %s WHERE projection = %s"
+            cursor.execute(move, [position, self._model.name])
         with self._connection.transaction(), self._connection.cursor() as cursor:
             fold_into(cursor, self._model, RowWriter(schema_of(self._model), self._model.tables), batch)
-        self.position = batch[-1].position
+        self.position = position
 
 
 def project(url: str, home: str, begins: Connection, *, projector: type[Projector]) -> None:

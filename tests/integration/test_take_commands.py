@@ -171,6 +171,30 @@ def test_two_writers_of_one_member_both_succeed_one_after_the_other(fund, monkey
     assert [type(envelope.event).__name__ for envelope in history][-2:] == ["EmailAddressGiven", "BankAccountGiven"]
 
 
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda fund, member: c.RefundCredit(
+            command_id=fund.command_id(),
+            member_id=member,
+            amount_cents=1,
+            refunded_on=date(9999, 12, 31),
+            reference="R",
+        ),
+        lambda fund, member: c.FollowUpFine(
+            command_id=fund.command_id(), member_id=member, reference="R", outcome="paid", happened_on=date(2026, 1, 6)
+        ),
+        lambda fund, member: c.ConfirmEmailAddress(
+            command_id=fund.command_id(), member_id=member, confirmed_on=date(2026, 1, 6)
+        ),
+    ],
+    ids=["a refund", "news of a fine", "a confirmation"],
+)
+def test_nothing_is_recorded_before_it_happened(fund, late):
+    answered = fund.give(late(fund, str(fund.register())), on=TODAY)
+    assert outcomes(answered) == [("refused", "NotYetHappened")]
+
+
 class _Entered:
     def __init__(self, context, unit):
         self._context, self._unit = context, unit

@@ -20,7 +20,6 @@ from domain.ids import (
     kind_of,
     member_id_from_text,
     new_member_id,
-    new_run_id,
     owner_of,
 )
 
@@ -91,11 +90,6 @@ def test_what_is_not_a_member_id_is_refused_without_repeating_it(text: str) -> N
 def test_an_id_of_another_stream_of_the_member_is_not_a_member_id() -> None:
     with pytest.raises(NotAMemberId):
         member_id_from_text(str(belonging_to(member(), Kind.ZORGKAS_AFFILIATION)))
-
-
-@given(moments, randomness)
-def test_a_run_id_says_that_it_is_a_run(moment_ms: int, random: bytes) -> None:
-    assert kind_of(new_run_id(moment_ms=moment_ms, randomness=lambda size: random[:size])) is Kind.RUN
 
 
 @pytest.mark.parametrize("moment_ms", [-1, 1 << 48])

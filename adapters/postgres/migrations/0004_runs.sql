@@ -52,7 +52,7 @@ CREATE TABLE run_approvals (
     digest      text NOT NULL,
     planned_by  text NOT NULL,
     approved_by text NOT NULL CHECK (approved_by <> ''),
-    CONSTRAINT a_second_person CHECK (approved_by <> planned_by),
+    CONSTRAINT a_second_person CHECK (lower(btrim(approved_by)) <> lower(btrim(planned_by))),
     FOREIGN KEY (run, planned_by, digest) REFERENCES runs (run, planned_by, digest)
 );
 
