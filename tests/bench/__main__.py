@@ -13,6 +13,7 @@ from typing import Final
 from tests.bench import (
     growth_figures,
     harness,
+    kafka,
     model_figures,
     money_figures,
     report,
@@ -30,6 +31,7 @@ GROUPS: Final[Mapping[str, Callable[[Bench], None]]] = {
     "run": run_figures.deadline,
     "coda": money_figures.coda,
     "growth": growth_figures.growth,
+    "kafka": kafka.kafka,
     "memory": year_figures.memory,
     "million": year_figures.million,
 }
@@ -53,13 +55,13 @@ def main(arguments: Sequence[str]) -> int:
     with harness.opened(quick=given.quick, seed=given.seed, members=given.members, say=harness.to_stderr) as bench:
         for name in given.names or [name for name in GROUPS if name not in ON_REQUEST]:
             GROUPS[name](bench)
-    taken = report.Taken(
-        figures=bench.figures, machine=machine, commit=harness.commit(), seed=given.seed, quick=given.quick,
-        seconds=round(time.monotonic() - started),
-    )  # fmt: skip
+            taken = report.Taken(
+                figures=bench.figures, machine=machine, commit=harness.commit(), seed=given.seed, quick=given.quick,
+                seconds=round(time.monotonic() - started),
+            )  # fmt: skip
+            if given.write and not given.quick:
+                report.write(taken)  # group by group: what was measured stays when a later one is broken off
     print(report.as_json(taken) if given.json else report.as_text(taken))
-    if given.write and not given.quick:
-        report.write(taken)
     return 0
 
 

@@ -4,7 +4,7 @@ Read models: kept up to date live, and built again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from adapters.postgres import heads
@@ -18,7 +18,7 @@ from domain.ids import Kind, StreamId
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from projections.premium_account import PremiumAccount
 from tests.bench import material, stock
-from tests.bench.harness import Bench, Figure, Stopwatch, agree, cost, dbname, median_rate, spread
+from tests.bench.harness import Bench, Figure, Stopwatch, Took, agree, cost, dbname, median_rate, spread
 from tests.bench.store_figures import MASTER, store_on
 
 _LIVE_EVENTS = 5_000
@@ -94,6 +94,12 @@ def projection(bench: Bench) -> None:
         took = bench.turns({"live": live, "catch-up": catch_up, "rebuild": rebuilt, "stock runner": library})
         live_profile, rebuild_profile = bench.profile(live), bench.profile(rebuilt)
     agree(**results)
+    _add(bench, took, (live_profile, rebuild_profile))
+
+
+def _add(bench: Bench, took: Mapping[str, list[Took]], profiles: tuple[list[str], list[str]]) -> None:
+    stock_events = took["stock runner"][0].items
+    live_profile, rebuild_profile = profiles
     rate = {name: median_rate(turns) for name, turns in took.items()}
     against = (
         f"stock: {cost(took['stock runner'])}; rates {spread(took['stock runner'])}; {stock_events:,} events a turn"

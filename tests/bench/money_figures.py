@@ -4,7 +4,7 @@ Money in: from a CODA file to allocated money in the read model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from domain.payments import Movement, bank_movement_id
 from domain.zorgkas_affiliation.decided import receive_payment
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from tests.bench import material, stock
-from tests.bench.harness import Bench, Figure, Stopwatch, agree, cost, dbname, median_rate, spread
+from tests.bench.harness import Bench, Figure, Stopwatch, Took, agree, cost, dbname, median_rate, spread
 from tests.bench.run_figures import office
 from tests.builders import LAW
 from tests.world import World, paid
@@ -132,6 +132,10 @@ def coda(bench: Bench) -> None:
         took = bench.turns({"ours": ours, "stock": library})
         laps, profile = bench.laps(ours), bench.profile(ours, lines=14)
     agree(**found)
+    _add(bench, took, laps, profile)
+
+
+def _add(bench: Bench, took: Mapping[str, list[Took]], laps: Mapping[str, float], profile: list[str]) -> None:
     rate = {name: median_rate(turns) for name, turns in took.items()}
     bench.add(Figure(
         name="coda", what="CODA file to allocated money in the read model: parse, match, allocate, project",
@@ -142,7 +146,7 @@ def coda(bench: Bench) -> None:
         details=[
             f"ours: {cost(took['ours'])}; rates {spread(took['ours'])}",
             "laps of one turn: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in laps.items()),
-            f"stock: {cost(took['stock'])}; rates {spread(took['stock'])}; {few:,} movements a turn",
+            f"stock: {cost(took['stock'])}; rates {spread(took['stock'])}; {took['stock'][0].items:,} movements a turn",
         ],
         profile=profile,
     ))  # fmt: skip

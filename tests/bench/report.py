@@ -35,6 +35,10 @@ def as_json(taken: Taken) -> str:
 
 
 def as_text(taken: Taken) -> str:
+    if taken.quick:
+        return f"{len(taken.figures)} figures run and their results agree, in {taken.seconds} s: " + ", ".join(
+            figure.name for figure in taken.figures
+        )
     lines = [f"{'figure':<18}{'ratio':>10}{'asked':>9}{'stretch':>9}  {'ours':>14} {'against':>14}  reached"]
     lines += [
         f"{figure.name:<18}{_ratio(figure, figure.ratio):>10}{_ratio(figure, figure.target):>9}"
@@ -60,9 +64,11 @@ def as_markdown(taken: Taken) -> str:
         "Written by `./backoffice bench --write`; not edited by hand. Each ratio compares sides of one run on one machine, medians of",
         "three turns, the sides taking turns, `fsync` and `synchronous_commit` on for all of them.",
         "",
-        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
-        f"Python {machine['python']}; load {machine['load_before']} before the start. Commit {taken.commit}, seed {taken.seed}, "
-        f"{taken.seconds} seconds.",
+        (
+            f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
+            f"Python {machine['python']}; load {machine['load_before']} before the start. Commit {taken.commit}, seed {taken.seed}, "
+            f"{taken.seconds} seconds."
+        ),
         "",
         "| figure | ours | against | ratio | at least | stretch | reached |",
         "|---|---|---|---|---|---|---|",
