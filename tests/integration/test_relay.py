@@ -26,7 +26,7 @@ from adapters.clock import FixedClock
 from adapters.kafka import clients
 from adapters.kafka import translation as translating
 from adapters.kafka.broker import Kafka
-from adapters.kafka.relay import CannotBePublished, Outgoing, Pages
+from adapters.kafka.relay import CannotBePublished, Outgoing
 from adapters.kafka.resend import NothingToResend, TargetInUse, TargetRefused
 from adapters.kafka.topics import Topics, TopicsWrong, Wanted
 from adapters.kafka.translation import Translation
@@ -49,7 +49,6 @@ from consumers.publishing import (
 from consumers.relay import Relay
 from domain.envelope import Envelope
 from domain.errors import Refused, Unreadable
-from formats.contract import Topic
 from schedulers.jobs import JOBS
 from schedulers.legal_calendar import LEGAL_CALENDAR
 from tests.faults import topic_log
@@ -222,75 +221,6 @@ def test_a_record_is_measured_before_it_is_sent(
     else:
         with pytest.raises(CannotBePublished, match="larger than 524288 bytes"):
             translate(first, {})
-
-
-def test_a_record_that_the_broker_does_not_take_stops_the_relay_and_its_producer(kafka: Kafka) -> None:
-    topic = _topic("small", partitions=1)
-    wanted = Wanted(topics=[topic], one_broker=True)
-    Topics(kafka.address).create(wanted)
-    _alter(kafka, "small", {"max.message.bytes": "1000"})
-    with Pages(kafka.address) as pages:
-        record = Outgoing("small", 0, b"key", os.urandom(5_000), [], 1, 1)
-        with pytest.raises(CannotBePublished, match="the broker takes only smaller records"):
-            pages.send([record])
-        assert pages.abandoned == 1
-
-
-# --- Topics ------------------------------------------------------------------------------------------------------------
-
-
-def _topic(name: str, *, partitions: int = 3, retention_ms: int = -1) -> Topic:
-    return Topic(
-        name=name, direction="out", folder="", about="", key="", order="", partitions=partitions, replication=3,
-        min_insync_replicas=2, retention_ms=retention_ms, cleanup_policy="delete",
-    )  # fmt: skip
-
-
-def _alter(kafka: Kafka, topic: str, settings: dict[str, str]) -> None:
-    from kafka.admin import ConfigResource
-
-    with closing(clients.admin(kafka.address)) as admin:
-        admin.alter_configs([ConfigResource("topic", topic, settings)])
-
-
-@cases("""
-    setting                         value    problem
-    retention.ms                    1000     retention.ms is 1000 instead of -1
-    cleanup.policy                  compact  cleanup.policy is compact instead of delete
-    max.message.bytes               5000     max.message.bytes is 5000 instead of 1048588
-    unclean.leader.election.enable  true     unclean.leader.election.enable is true instead of false
-    message.timestamp.type          LogAppendTime  message.timestamp.type is LogAppendTime instead of CreateTime
-""")
-def test_a_topic_with_a_wrong_setting_is_named_and_not_repaired(
-    kafka: Kafka, setting: str, value: object, problem: str
-) -> None:
-    name = f"wrong.{setting}"
-    wanted = Wanted(topics=[_topic(name)], one_broker=True)
-    topics = Topics(kafka.address)
-    assert topics.create(wanted) == [name]
-    assert topics.create(wanted) == []
-    _alter(kafka, name, {setting: str(value)})
-    for ask in (topics.check, topics.create):
-        with pytest.raises(TopicsWrong) as refused:
-            ask(wanted)
-        assert f"{name}: {problem}." in str(refused.value)
-
-
-def test_wrong_partitions_and_missing_topics_are_all_named_in_one_sentence(kafka: Kafka) -> None:
-    topics = Topics(kafka.address)
-    topics.create(Wanted(topics=[_topic("counted", partitions=2)], one_broker=True))
-    with pytest.raises(TopicsWrong) as refused:
-        topics.check(Wanted(topics=[_topic("counted", partitions=3), _topic("absent")], one_broker=True))
-    assert "counted: it has 2 partitions instead of 3; absent: it is not there." in str(refused.value)
-
-
-def test_one_copy_is_refused_unless_somebody_said_that_there_is_one_broker(kafka: Kafka) -> None:
-    topics, wanted = Topics(kafka.address), [_topic("copies")]
-    with pytest.raises(TopicsWrong, match="--one-broker"):
-        topics.create(Wanted(topics=wanted))
-    topics.create(Wanted(topics=wanted, one_broker=True))
-    with pytest.raises(TopicsWrong, match="a partition has 1 copies instead of 3"):
-        topics.check(Wanted(topics=wanted))
 
 
 def test_with_wrong_topics_nothing_is_sent(topics: Kafka, database: Database) -> None:
