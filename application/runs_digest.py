@@ -50,9 +50,14 @@ def encode_decision(decision: Selected[Any]) -> bytes:
     Raises PersonalInPlan: the items of a plan stand unsealed, for every approver to read.
     """
     for event in decision.events:
-        if personal_fields(type(event)):
+        if _is_personal(type(event)):
             raise PersonalInPlan(event=type(event).__name__)
     return _ENCODER.encode(decision.events)
+
+
+@lru_cache(maxsize=256)
+def _is_personal(event: Any) -> bool:
+    return bool(personal_fields(event))
 
 
 def encode_basis(basis: Basis) -> bytes:
