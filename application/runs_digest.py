@@ -28,6 +28,8 @@ class PersonalInPlan(BackofficeError):
     """
 
 
+#: By the name of the event's class: to look it up takes longer than to encode a decision.
+_PERSONAL: Final[dict[str, bool]] = {}
 _FACTS: Final = struct.Struct(">I16sIIq")
 
 
@@ -55,9 +57,11 @@ def encode_decision(decision: Selected[Any]) -> bytes:
     return _ENCODER.encode(decision.events)
 
 
-@lru_cache(maxsize=256)
-def _is_personal(event: Any) -> bool:
-    return bool(personal_fields(event))
+def _is_personal(event: type[Event]) -> bool:
+    known = _PERSONAL.get(event.__name__)
+    if known is None:
+        known = _PERSONAL[event.__name__] = bool(personal_fields(event))
+    return known
 
 
 def encode_basis(basis: Basis) -> bytes:
