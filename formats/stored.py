@@ -140,25 +140,25 @@ class StoredEvents:
         """
         Return what stands in the row. Raises UnstorableEvent and EventTooLarge.
         """
-        if of.sealed:
-            fields = {name: getattr(event, name) for name in of.clear}
-            fields[BOX] = box
-            return self._encoded(of.stored(**fields), of)
-        return self._encoded(event, of)
+        return self._encoded(self.shape_of(event, of, box) if of.sealed else event, of)
 
-    def states_of(
-        self, events: Sequence[Event], types: Sequence[EventType], boxes: Sequence[bytes | None] | None = None
-    ) -> list[bytes]:
+    def shape_of(self, event: Event, of: EventType, box: bytes | None) -> msgspec.Struct:
         """
-        Do what `state_of` does for many; without boxes, none of them has a personal field.
+        Return a sealed event as it stands in the row: its clear fields and the box.
         """
-        if boxes is not None:
-            return list(map(self.state_of, events, types, boxes))
+        fields = {name: getattr(event, name) for name in of.clear}
+        fields[BOX] = box
+        return of.stored(**fields)
+
+    def states_of(self, shapes: Sequence[msgspec.Struct], types: Sequence[EventType]) -> list[bytes]:
+        """
+        Do what `state_of` does for many: events without a personal field, and the shapes of those that have one.
+        """
         with suppress(TypeError, ValueError, OverflowError):
-            states = list(map(self._encode, events))
+            states = list(map(self._encode, shapes))
             if max(map(len, states), default=0) <= EVENT_BYTES_MAX:
                 return states
-        return list(map(self.state_of, events, types))  # says which
+        return list(map(self._encoded, shapes, types))  # says which
 
     def _encoded(self, value: Any, of: EventType) -> bytes:
         try:
@@ -169,9 +169,9 @@ class StoredEvents:
             raise EventTooLarge(type=of.name, bytes=len(state))
         return state
 
-    def check(self, events: Sequence[Event], types: Sequence[str], states: Sequence[bytes]) -> None:
+    def check(self, events: Sequence[msgspec.Struct], types: Sequence[str], states: Sequence[bytes]) -> None:
         """
-        Raise UnstorableEvent unless what is to stand in the rows reads back as the events.
+        Raise UnstorableEvent unless what is to stand in the rows reads back as the events, or as their shapes.
         """
         decoders, by_name = self._decoders, self.by_name
         for event, name, state in zip(events, types, states, strict=True):
@@ -322,7 +322,7 @@ class StoredEvents:
         return events
 
 
-def _same_where_clear(stored: object, event: Event, of: EventType) -> bool:
+def _same_where_clear(stored: object, event: object, of: EventType) -> bool:
     return bool(of.sealed) and all(getattr(stored, name) == getattr(event, name) for name in of.clear)
 
 

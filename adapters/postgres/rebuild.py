@@ -8,6 +8,9 @@ come after. What was recorded meanwhile is then followed from the feed, and one 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 from msgspec.structs import astuple
@@ -30,6 +33,8 @@ from domain.errors import Refused
 from domain.ids import Kind, StreamId
 from projections.model import ReadModel, Row, StreamRows, Table
 
+#: Does pages of streams up to a position, and gives for each how many streams and events it had.
+Fill = Callable[[Iterator[Sequence[StreamId]], int], Iterator[tuple[int, int]]]
 STREAMS_AT_ONCE: Final = 2_000
 _DIFFERENCES_SHOWN: Final = 20
 
@@ -71,9 +76,17 @@ class Rebuild:
         self._next = f"{self._live}_next"
         self.position = 0
 
-    def build(self, *, streams: Callable[[Kind], Iterator[Sequence[StreamId]]], moved: Callable[[int], None]) -> int:
+    def build(
+        self,
+        *,
+        streams: Callable[[Kind], Iterator[Sequence[StreamId]]],
+        moved: Callable[[int], None],
+        fill: Fill | None = None,
+    ) -> int:
         """
         Fill a new schema from all streams; return how many events were folded.
+
+        `fill` does the pages in other processes (`adapters.rebuild_workers`); without it they are done here.
         """
         self.position = self._feed.high_water()
         events = 0
@@ -81,16 +94,30 @@ class Rebuild:
             with connection.transaction(), connection.cursor() as cursor:
                 cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self._next)))
                 make_tables(cursor, self._next, self._model.tables, indexed=False)
-            for kind in sorted(self._model.kinds):
-                for page in streams(kind):
-                    events += self._fill(connection, page)
-                    moved(len(page))
+            pages = chain.from_iterable(streams(kind) for kind in sorted(self._model.kinds))
+            for count, folded in (fill or self._fill_here)(pages, self.position):
+                events += folded
+                moved(count)
             with connection.transaction(), connection.cursor() as cursor:
                 for table in self._model.tables:
                     add_indexes(cursor, self._next, table)
                     cursor.execute(sql.SQL("ANALYZE {}").format(qualified(self._next, table)))
             self._follow(connection)
         return events
+
+    def _fill_here(self, pages: Iterator[Sequence[StreamId]], position: int) -> Iterator[tuple[int, int]]:
+        with self.filling(position) as fill:
+            for page in pages:
+                yield len(page), fill(page)
+
+    @contextmanager
+    def filling(self, position: int) -> Iterator[Callable[[Sequence[StreamId]], int]]:
+        """
+        Give what folds a page of streams up to a position and copies its rows in; it returns how many events it folded.
+        """
+        self.position = position
+        with self._database.connect(OWNER) as connection:
+            yield partial(self._fill, connection)
 
     def _fill(self, connection: Connection[Any], page: Sequence[StreamId]) -> int:
         rows: dict[str, list[Row]] = {table.name: [] for table in self._model.tables}

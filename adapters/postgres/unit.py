@@ -172,35 +172,35 @@ class PostgresUnit:
         types = list(map(self._stored.type_of, events))
         names = [of.name for of in types]
         owners = self._owners(streams, types)
-        stored, checked = self._stored, self._checked
+        stored, checked, seal = self._stored, self._checked, self._seal
 
         def states(part: slice) -> Sequence[bytes]:
-            some, of_some, boxes = events[part], types[part], None
-            if owners:
-                boxes = list(map(self._box, streams[part], versions[part], some, of_some, owners[part]))
-            found = stored.states_of(some, of_some, boxes)
+            shapes: list[msgspec.Struct] = [*events[part]]
+            for index, of in enumerate(types[part] if owners else ()):
+                if of.sealed:
+                    place = part.start + index
+                    shapes[index] = seal(events[place], of, owners[streams[place]], streams[place], versions[place])
+            found = stored.states_of(shapes, types[part])
             if checked:
-                stored.check(some, names[part], found)
+                stored.check(shapes, names[part], found)
             return found
 
         return EventRows(streams, versions, names, states)
 
-    def _owners(self, streams: Sequence[UUID], types: Sequence[EventType]) -> list[MemberId | None]:
+    def _owners(self, streams: Sequence[UUID], types: Sequence[EventType]) -> dict[UUID, MemberId]:
         """
-        Return whose key seals each event, None where nothing is sealed; the keys of all are fetched at once.
+        Return whose keys seal these streams' personal fields; the keys of all of them are fetched at once.
         """
         sealed = {stream for stream, of in zip(streams, types, strict=True) if of.sealed}
-        if not sealed:
-            return []
-        owner = {stream: owner_of(stream) for stream in sealed}
-        self._ciphers.fetch_or_make(list(owner.values()))
-        return [owner[stream] if of.sealed else None for stream, of in zip(streams, types, strict=True)]
+        owners = {stream: owner_of(stream) for stream in sealed}
+        if owners:
+            self._ciphers.fetch_or_make(list(owners.values()))
+        return owners
 
-    def _box(self, stream: UUID, version: int, event: Event, of: EventType, owner: MemberId | None) -> bytes | None:
-        if owner is None:
-            return None
+    def _seal(self, event: Event, of: EventType, owner: MemberId, stream: UUID, version: int) -> msgspec.Struct:
         personal = self._stored.personal_of(event, of)
-        return self._ciphers.seal(owner, place_of(stream, version, of.name), personal)
+        box = self._ciphers.seal(owner, place_of(stream, version, of.name), personal)
+        return self._stored.shape_of(event, of, box)
 
     def _refuse_gaps(self, changes: Sequence[Change[Any, Any]]) -> None:
         """

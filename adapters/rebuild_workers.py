@@ -1,0 +1,71 @@
+"""
+Several processes on one rebuild: each folds some pages of streams and copies their rows in, beside the others.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, ExitStack
+from typing import Final
+
+from adapters.postgres.rebuild import Fill, Rebuild
+from domain.errors import Unavailable
+from domain.ids import StreamId
+
+#: Opens the rebuild of one read model in a worker process; it must be found by name there (a function of a module).
+OpenRebuild = Callable[[], AbstractContextManager[Rebuild]]
+
+_PAGES_WAITING: Final = 2  # per worker; the ids of all streams are never in memory at once
+
+
+def filled_by(open_rebuild: OpenRebuild, *, workers: int) -> Fill:
+    """
+    Return what `Rebuild.build(fill=...)` wants, for so many processes. The first error ends the rebuild; `fill` raises
+    RebuildersStopped when a process died.
+    """
+
+    def fill(pages: Iterator[Sequence[StreamId]], position: int) -> Iterator[tuple[int, int]]:
+        spawn = multiprocessing.get_context("spawn")
+        running: deque[Future[tuple[int, int]]] = deque()
+        with ProcessPoolExecutor(
+            workers, mp_context=spawn, initializer=_open, initargs=(open_rebuild, position)
+        ) as pool:
+            try:
+                for page in pages:
+                    running.append(pool.submit(_fill, page))
+                    if len(running) >= _PAGES_WAITING * workers:
+                        yield running.popleft().result()
+                while running:
+                    yield running.popleft().result()
+            except BrokenProcessPool:
+                raise RebuildersStopped(workers=workers) from None
+
+    return fill
+
+
+class RebuildersStopped(Unavailable):
+    """
+    A process of the rebuild could not start or was ended; what is in use was not touched. Rebuild again.
+    """
+
+
+class _Worker:
+    """
+    What a worker process keeps open from its first page to its end.
+    """
+
+    opened = ExitStack()
+    fill: Callable[[Sequence[StreamId]], int]
+
+
+def _open(open_rebuild: OpenRebuild, position: int) -> None:
+    rebuild = _Worker.opened.enter_context(open_rebuild())
+    _Worker.fill = staticmethod(_Worker.opened.enter_context(rebuild.filling(position)))
+
+
+def _fill(page: Sequence[StreamId]) -> tuple[int, int]:
+    return len(page), _Worker.fill(page)

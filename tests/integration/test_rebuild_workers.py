@@ -1,0 +1,65 @@
+"""
+A read model is rebuilt by several processes as it is by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from adapters.postgres.database import Database
+from adapters.postgres.rebuild import Rebuild
+from adapters.rebuild_workers import RebuildersStopped, filled_by
+from domain.errors import Unavailable
+from tests.world import World
+
+
+@contextmanager
+def open_rebuild(url: str, home: str, name: str) -> Iterator[Rebuild]:
+    with Database(url) as database:
+        world = World(database, Path(home), opened=True)
+        yield world.backoffice.rebuild(name)
+        world.backoffice.close()
+
+
+@contextmanager
+def cannot_open() -> Iterator[Rebuild]:
+    raise Unavailable("not today")
+    yield
+
+
+@pytest.mark.parametrize("name", ["premium_account", "payments"])
+def test_two_processes_rebuild_what_one_does(database, tmp_path, name):
+    fund = World(database, tmp_path)
+    fund.register_many(40)
+    fund.run("invitations", on=date(2024, 1, 20))
+    rebuild = fund.backoffice.rebuild(name)
+    seen: list[int] = []
+    folded = rebuild.build(
+        streams=fund.backoffice.pages,
+        moved=seen.append,
+        fill=filled_by(partial(open_rebuild, database.url, str(tmp_path), name), workers=2),
+    )
+    assert all(difference.none for difference in rebuild.differences())
+    rebuild.drop()
+    alone = fund.backoffice.rebuild(name)
+    assert alone.build(streams=fund.backoffice.pages, moved=lambda _: None) == folded
+    kinds = fund.backoffice.models[name].kinds
+    assert sum(seen) == sum(len(page) for kind in kinds for page in fund.backoffice.pages(kind))
+    alone.drop()
+
+
+def test_a_worker_that_cannot_start_ends_the_rebuild_and_what_is_in_use_stays(database, tmp_path):
+    fund = World(database, tmp_path)
+    fund.register_many(3)
+    fund.backoffice.catch_up()
+    rebuild = fund.backoffice.rebuild("members")
+    with pytest.raises(RebuildersStopped):
+        rebuild.build(streams=fund.backoffice.pages, moved=lambda _: None, fill=filled_by(cannot_open, workers=1))
+    assert fund.rows("SELECT count(*) FROM rm_members.member") == [(3,)]
+    rebuild.drop()
