@@ -82,6 +82,8 @@ class Loop:
     _reached: dict[TopicPartition, int] = field(default_factory=dict, init=False)
     _standing: dict[TopicPartition, float] = field(default_factory=dict, init=False)
     _said: str = field(default="", init=False)
+    _given_out: int = field(default=0, init=False)
+    _guard: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def run(self) -> None:
         """
@@ -141,18 +143,24 @@ class Loop:
     def assigned(self, partitions: set[TopicPartition]) -> None:
         """
         Note what this member has now; where it stands there is asked in the loop, which can wait for a database.
+
+        The client calls this in its own thread, also while the loop is at work on what it had before.
         """
-        self._unplaced = partitions
-        self._reached.clear()
-        self._standing.clear()
+        with self._guard:
+            self._given_out += 1
+            self._unplaced, self._reached, self._standing = set(partitions), {}, {}
 
     def _place(self, consumer: KafkaConsumer, guard: TopicGuard) -> None:
-        now = time.monotonic()
-        due = [partition for partition, until in self._standing.items() if until <= now]
-        for partition in due:
-            del self._standing[partition]
-            self._unplaced.add(partition)
-        for partition in sorted(self._unplaced):
+        """
+        Put this member where the database says that it stands, in every partition that it has and is not placed in.
+        """
+        with self._guard:
+            now = time.monotonic()
+            self._standing = {each: until for each, until in self._standing.items() if until > now}
+            placed = self._reached.keys() - self._unplaced
+            self._unplaced = set(consumer.assignment()) - self._standing.keys() - placed
+            unplaced, given_out = sorted(self._unplaced), self._given_out
+        for partition in unplaced:
             topic_id = guard.ids.get(partition.topic)
             if topic_id is None:
                 return  # it is gone again; the next check says so
@@ -164,10 +172,13 @@ class Loop:
                 return
             if place.topic_id != topic_id:
                 raise OtherTopic(topic=partition.topic)
-            consumer.seek(partition, place.next_offset)
-            consumer.resume(partition)
-            self._reached[partition] = place.next_offset
-            self._unplaced.discard(partition)
+            with self._guard:
+                if self._given_out != given_out:
+                    return  # given out anew meanwhile: asked again in the next round
+                consumer.seek(partition, place.next_offset)
+                consumer.resume(partition)
+                self._reached[partition] = place.next_offset
+                self._unplaced.discard(partition)
 
     def _place_of(self, consumer: KafkaConsumer, partition: TopicPartition, topic_id: str) -> Place:
         """
@@ -187,8 +198,11 @@ class Loop:
         """
         Take nothing more from a partition before the database was asked where it stands.
         """
-        consumer.pause(partition)
-        self._unplaced.add(partition)
+        with self._guard:
+            self._reached.pop(partition, None)
+            self._unplaced.add(partition)
+            if partition in consumer.assignment():
+                consumer.pause(partition)
 
     def _alarm(self, consumer: KafkaConsumer, lost: KafkaError) -> None:
         """
@@ -196,10 +210,19 @@ class Loop:
         """
         named = lost.args[0] if lost.args and isinstance(lost.args[0], Mapping) else {}
         mine = [each for each in self._reached if each in named] or list(self._reached)
+        if isinstance(lost, NoOffsetForPartitionError) or not mine:
+            for partition in mine:  # given out a moment ago, and not placed yet
+                self._again(consumer, partition)
+            self.stop.wait(_BACKOFF_S[0])
+            return
         where = ", ".join(f"{each.topic}/{each.partition}" for each in sorted(mine))
         problem = str(PositionLost(partitions=where, error=type(lost).__name__))
         self._tell(problem)
-        logger.error("A position is not in the log", extra={"action": "consumer.position_lost", "partitions": where})
+        logger.error(
+            "A position is not in the log (%s)",
+            type(lost).__name__,
+            extra={"action": "consumer.position_lost", "partitions": where},
+        )
         for partition in mine:
             self._stand_still(consumer, partition, for_s=_ALARM_S)
             with suppress(*_PASSES), self.database.session(WRITER) as session, session.cursor() as cursor:
@@ -208,8 +231,12 @@ class Loop:
                     places.move(cursor, self.effect.name, place._replace(standing=problem))
 
     def _stand_still(self, consumer: KafkaConsumer, partition: TopicPartition, *, for_s: float) -> None:
-        consumer.pause(partition)
-        self._standing[partition] = time.monotonic() + for_s
+        with self._guard:
+            if partition not in consumer.assignment():
+                return
+            consumer.pause(partition)
+            self._reached.pop(partition, None)
+            self._standing[partition] = time.monotonic() + for_s
 
     def _caught_up(self, consumer: KafkaConsumer) -> bool:
         """
@@ -228,9 +255,10 @@ class Loop:
 
     def _take(self, consumer: KafkaConsumer, partition: TopicPartition, records: Sequence[Record]) -> None:
         attempt = 0
-        while not self.stop.is_set() and partition in self._reached:
+        reached = self._reached.get(partition)
+        while not self.stop.is_set() and reached is not None:
             try:
-                taken = self._in_one_transaction(partition, records)
+                taken = self._in_one_transaction(records, reached)
             except places.OvertakenConsumer:
                 self._again(consumer, partition)
                 return
@@ -240,17 +268,19 @@ class Loop:
                 attempt += 1
             else:
                 self._tell("")
-                self._after(consumer, partition, taken)
+                self._after(consumer, partition, reached, taken)
                 return
 
-    def _in_one_transaction(self, partition: TopicPartition, records: Sequence[Record]) -> Taken:
+    def _in_one_transaction(self, records: Sequence[Record], reached: int) -> Taken:
         with self.database.session(WRITER) as session, session.cursor() as cursor:
             batch: Batch = self.make_batch(cursor, self.effect, now_ms=self.now_ms())
-            return batch.take(records, reached=self._reached[partition])
+            return batch.take(records, reached=reached)
 
-    def _after(self, consumer: KafkaConsumer, partition: TopicPartition, taken: Taken) -> None:
-        self.taken += max(0, taken.next_offset - self._reached[partition])
-        self._reached[partition] = taken.next_offset
+    def _after(self, consumer: KafkaConsumer, partition: TopicPartition, reached: int, taken: Taken) -> None:
+        self.taken += max(0, taken.next_offset - reached)
+        with self._guard:
+            if self._reached.get(partition) == reached:
+                self._reached[partition] = taken.next_offset
         if taken.stopped is None:
             return
         logger.error("A partition stands still", extra={"action": "consumer.stands", "code": taken.stopped.name()})

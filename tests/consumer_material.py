@@ -124,7 +124,7 @@ def stands(database: Database) -> str:
     Return the digest of the rows that the consumer made.
     """
     rows = {}
-    with database.session(OWNER) as session:
+    with database.connect(OWNER) as session:
         for table in MODEL.tables:
             found = session.execute(f"SELECT {', '.join(table.fields)} FROM {schema_of(MODEL)}.{table.name}").fetchall()
             rows[table.name] = [table.row(*values) for values in found]
@@ -132,7 +132,7 @@ def stands(database: Database) -> str:
 
 
 def asked(database: Database, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    with database.session(OWNER) as session:
+    with database.connect(OWNER) as session:
         return session.execute(query, list(values)).fetchall()
 
 
