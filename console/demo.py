@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+import msgspec
 
 from console.asking import Asked, asks
 from console.exits import Exit
@@ -41,31 +42,34 @@ class NotADemoFolder(Refused):
 @click.command("demo")
 @click.option("--members", type=click.IntRange(20, 200_000), default=3_000, show_default=True, help="How many members.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Other people, other payments.")
+@click.option("--kafka", is_flag=True, help="With a broker and the relay beside it, so that the topics fill.")
 @asks
-def demo_command(asked: Asked, members: int, seed: int) -> None:
+def demo_command(asked: Asked, members: int, seed: int, kafka: bool) -> None:
     """
     Show a zorgpremie year of a made-up fund, with real letters, bank files and a report to look at.
 
     It lives in demo/ under the home and starts clean each time; your own data are never touched.
 
-    Example: ./backoffice demo
+    Example: ./backoffice demo --kafka
     """
-    from adapters.settings import Settings
+    from adapters.settings import Settings, make_home
     from console.demo_end import show
 
     home = Settings.from_environment({"BACKOFFICE_HOME": os.environ.get("BACKOFFICE_HOME", "")}).home
-    told = demonstrate(home / "demo", members=members, seed=seed)
+    make_home(home)
+    told = demonstrate(home / "demo", members=members, seed=seed, kafka=kafka)
     give(told, lambda: show(told), as_json=asked.as_json)
     if not told.agrees:
         click.get_current_context().exit(Exit.DIFFERENCES)
 
 
-def demonstrate(folder: Path, *, members: int, seed: int) -> Demonstrated:
+def demonstrate(folder: Path, *, members: int, seed: int, kafka: bool = False) -> Demonstrated:
     """
     Let the made-up fund live from January 2024 to November 2026, and tell what came of it. Raises NotADemoFolder.
     """
     from adapters.whole_files import one_at_a_time
     from console.demo_telling import Teller
+    from console.demo_topics import topics_that_fill
 
     began = time.monotonic()
     teller = Teller()
@@ -73,7 +77,14 @@ def demonstrate(folder: Path, *, members: int, seed: int) -> Demonstrated:
     folder.mkdir(parents=True, exist_ok=True)
     teller.chapter("A fund that does not exist", f"{members} members, embedded PostgreSQL, in {folder}")
     with one_at_a_time(folder), _clean_fund(folder, teller) as backoffice:
-        return _live(backoffice, folder, teller, members=members, seed=seed, began=began)
+        if not kafka:
+            return _live(backoffice, folder, teller, members=members, seed=seed, began=began)
+        with topics_that_fill(backoffice, folder, teller) as topics:
+            told = _live(backoffice, folder, teller, members=members, seed=seed, began=began)
+            with teller.step(None, "Published") as step:
+                topics.wait_until_published()
+                step.says("every event is on its topic, in order per member, without a name or an account")
+            return msgspec.structs.replace(told, topics=topics.told())
 
 
 def _live(

@@ -14,6 +14,7 @@ import msgspec
 from application.explaining import Sources, explain
 from console.answers_of_runs import Answer
 from console.demo_fund import DemoFund
+from console.demo_topics import TopicTold
 from console.output import euros, facts, heading, out, table, thousands
 from domain.ids import StreamId, owner_of
 from domain.run import Control
@@ -103,6 +104,7 @@ class Demonstrated(Answer, frozen=True, kw_only=True):
     sentences: Sequence[str]
     papers: Mapping[str, str]
     seconds: float
+    topics: Sequence[TopicTold] = ()
 
 
 def conclude(fund: DemoFund, *, members: int, letters: int, papers: Mapping[str, Path], seconds: float) -> Demonstrated:
@@ -266,6 +268,13 @@ def show(told: Demonstrated) -> None:
         heading(f"One of them: member {told.explained_member}")
         for sentence in told.sentences:
             out(f"  {sentence}")
+    if told.topics:
+        heading("Published to Kafka")
+        table(
+            ("topic", "partitions", "records"),
+            [(each.topic, each.partitions, thousands(each.records)) for each in told.topics],
+            right=("partitions", "records"),
+        )
     heading("Look at")
     facts(tuple((what, path) for what, path in told.papers.items()))
     heading("Try next")

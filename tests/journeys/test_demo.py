@@ -185,3 +185,19 @@ def test_a_person_sees_a_table_and_what_to_try_next(tmp_path):
     ):
         assert words in told.stdout
     assert "Registered letters" in told.stderr
+
+
+def test_with_a_broker_every_published_event_is_on_its_topic(tmp_path):
+    told = json.loads(demo(tmp_path, "--kafka", "--members", "40", "--json").stdout)
+    throw_away(tmp_path)
+    assert told["agrees"]
+    records = {each["topic"]: each["records"] for each in told["topics"]}
+    assert set(records) == {
+        "backoffice.member.v1",
+        "backoffice.zorgkas-affiliation.v1",
+        "backoffice.bank.v1",
+        "backoffice.run.v1",
+    }
+    assert all(records.values())
+    # E-mail addresses, accounts and the opening of the fund's account are events that nobody is told of.
+    assert 0.5 * told["events"] < sum(records.values()) < told["events"]
