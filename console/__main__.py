@@ -5,6 +5,7 @@ The `backoffice` command. Each subcommand's module is read when it is asked for,
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import Any, Final
 import click
 
 from console.asking import Asked, with_options
-from console.exits import said_in_one_sentence
+from console.exits import Exit, said_in_one_sentence
 from console.journal import note_defect
 from console.stopping import obey_the_system
 
@@ -37,6 +38,8 @@ _COMMANDS: Final = {
     "topics": "relay_commands",
     "relay": "relay_commands",
     "status": "relay_commands",
+    "consume": "consumer_commands",
+    "dead-letters": "consumer_commands",
     "schema": "schema_commands",
     "demo": "demo",
     "test": "checking",
@@ -56,7 +59,9 @@ class FrontDoor(click.Group):
         module = _COMMANDS.get(cmd_name)
         if module is None or find_spec(f"console.{module}") is None:
             return None
-        found: click.Command = getattr(importlib.import_module(f"console.{module}"), f"{cmd_name}_command")
+        found: click.Command = getattr(
+            importlib.import_module(f"console.{module}"), f"{cmd_name.replace('-', '_')}_command"
+        )
         return found
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:
@@ -83,11 +88,27 @@ def run() -> None:
     """
     Be the command: text in UTF-8 whatever the locale, and the system's signals end it in order.
     """
+    _have_all_streams()
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     obey_the_system()
     backoffice(prog_name="backoffice")
+
+
+def _have_all_streams() -> None:
+    """
+    Begin with all three streams open, or a socket of the database gets the number of the closed one; without an output
+    nothing is begun.
+    """
+    closed = sys.stdout is None
+    while os.open(os.devnull, os.O_RDWR) <= 2:  # the lowest free number; past these three, all are taken
+        pass
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the program
+    if closed:
+        click.echo("backoffice: The output is closed; nothing was done.", err=True)
+        sys.exit(Exit.OUTPUT_CLOSED)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
-from typing import Any, Final, NamedTuple
+from datetime import date, datetime
+from typing import Any, Final, Literal, NamedTuple, cast
 from uuid import UUID
 
 from psycopg import Cursor
@@ -28,18 +27,13 @@ from application.deciding import Context
 from application.ports import EventStore
 from application.take_commands import Answered, Sender, take_commands
 from consumers.batch import Chain
-from formats.avro import NotOurMessage, dataschema, frame, read_message
-from formats.avro_writer import writer_of
-from formats.cloudevents import fixed_headers
-from formats.contract import Schema, contract
+from formats.avro import NotOurMessage, read_message
 from formats.partitions import partition_of
+from formats.published_commands import COMMANDS, answer_message
 from formats.rejections import InputRejected
 
-TOPIC: Final = "backoffice.commands.v1"
+TOPIC: Final = COMMANDS
 ANSWERS: Final = "backoffice.command-answers.v1"
-_ANSWERED: Final = "backoffice.commands.CommandAnswered"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Sent(NamedTuple):
@@ -58,7 +52,7 @@ class Told(NamedTuple):
     """
 
     command_id: UUID
-    outcome: str
+    outcome: Literal["accepted", "refused"]
     repeated: bool
     detail: Mapping[str, Any]
 
@@ -81,36 +75,20 @@ class Answers:
         self._pages.send([self._record(each, now) for each in told])
 
     def _record(self, told: Told, now: datetime) -> Outgoing:
-        key = str(told.command_id).encode()
         detail = told.detail
-        fields = {
-            "command_id": key,
-            "outcome": told.outcome.upper(),
-            "repeated": told.repeated,
-            "code": detail.get("code"),
-            "rule": detail.get("rule"),
-            "message": detail.get("message"),
-            "member_id": _encoded(detail.get("member_id")),
-            "answered_at": (now - _EPOCH) // _MICROSECOND,
-        }
-        headers = [
-            *fixed_headers(type=_ANSWERED, dataschema=dataschema(self._schema), source=self._source),
-            ("ce_id", self._source.encode() + b":" + key),
-            ("ce_time", now.astimezone(UTC).isoformat().encode()),
-            ("ce_subject", key),
-            ("ce_partitionkey", key),
-        ]
-        value = frame(self._schema) + self._write(fields)
-        millis = int(now.timestamp() * 1000)
-        return Outgoing(self._topic, partition_of(key, self._partitions), key, value, headers, millis, 0)
-
-    @cached_property
-    def _schema(self) -> Schema:
-        return contract().newest_released(_ANSWERED)
-
-    @cached_property
-    def _write(self) -> Callable[[Mapping[str, Any]], bytes]:
-        return writer_of(self._schema.raw, record=self._schema.name)
+        member_id = detail.get("member_id")
+        _, key, value, headers, timestamp_ms = answer_message(
+            command_id=told.command_id,
+            outcome=told.outcome,
+            repeated=told.repeated,
+            answered_at=now,
+            source=self._source,
+            code=detail.get("code"),
+            rule=detail.get("rule"),
+            message=detail.get("message"),
+            member_id=None if member_id is None else UUID(str(member_id)),
+        )
+        return Outgoing(self._topic, partition_of(key, self._partitions), key, value, headers, timestamp_ms, 0)
 
 
 @dataclass(kw_only=True)
@@ -175,14 +153,11 @@ def begin_afresh(database: Database) -> None:
 
 def _told(answered: Answered) -> Told:
     answer = answered.answer
-    return Told(answer.command_id, answer.outcome, answered.repeated, answer.detail)
+    outcome = cast(Literal["accepted", "refused"], answer.outcome)
+    return Told(answer.command_id, outcome, answered.repeated, answer.detail)
 
 
 def _refused(command_id: UUID, rejected: InputRejected) -> Told:
     where = f" ({rejected.field})" if rejected.field else ""
     message = f"The command was not taken: {rejected.problem}{where}."
     return Told(command_id, "refused", repeated=False, detail={"code": rejected.code, "message": message})
-
-
-def _encoded(member_id: Any) -> bytes | None:
-    return None if member_id is None else str(member_id).encode()
