@@ -49,7 +49,7 @@ def projection(bench: Bench) -> None:
         filled.close()
         stocked.close()
 
-        def live(watch: Stopwatch) -> int:
+        def live(watch: Stopwatch, at_once: int = _LIVE_EVENTS) -> int:
             with (
                 bench.database(dbname(filled)) as database,
                 store_on(database) as store,
@@ -58,20 +58,9 @@ def projection(bench: Bench) -> None:
                 projector = Projector(connection=session, feed=_feed(database, store), model=PremiumAccount())
                 end = store.feed.high_water()
                 with watch.timed():
-                    for until in range(_LIVE_EVENTS, end + _LIVE_EVENTS, _LIVE_EVENTS):
+                    for until in range(at_once, end + at_once, at_once):
                         projector.catch_up(until=min(until, end))
                 results["live"] = _shown(database, "rm_premium_account", few)
-            return events
-
-        def catch_up(watch: Stopwatch) -> int:
-            with (
-                bench.database(dbname(filled)) as database,
-                store_on(database) as store,
-                database.connect(OWNER) as session,
-            ):
-                projector = Projector(connection=session, feed=_feed(database, store), model=PremiumAccount())
-                with watch.timed():
-                    projector.catch_up()
             return events
 
         def rebuilt(watch: Stopwatch, workers: int = 1) -> int:
@@ -98,7 +87,7 @@ def projection(bench: Bench) -> None:
         took = bench.turns(
             {
                 "live": live,
-                "catch-up": catch_up,
+                "catch-up": partial(live, at_once=events),
                 "rebuild": rebuilt,
                 "two workers": partial(rebuilt, workers=2),
                 "stock runner": library,

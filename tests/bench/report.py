@@ -73,6 +73,11 @@ def as_markdown(taken: Taken) -> str:
         "| figure | ours | against | ratio | at least | stretch | reached |",
         "|---|---|---|---|---|---|---|",
     ]
+    if machine["load_before"] > machine["cores"] / 2:
+        lines[-2:-2] = [
+            "**The machine was busy with other work: these figures are too low, take them again on a quiet one.**",
+            "",
+        ]
     lines += [
         f"| `{figure.name}` {figure.what} | {figure.ours_value:,.0f} {figure.unit} | {figure.against_value:,.0f} {figure.unit} "
         f"| {_ratio(figure, figure.ratio)} | {'at most ' if figure.at_most else ''}{_ratio(figure, figure.target)} "
