@@ -24,6 +24,7 @@ from adapters.postgres.migrate import migrate, require_schema
 from adapters.postgres.ogms import take_one
 from adapters.postgres.projector import Fenced, Projector
 from adapters.postgres.rebuild import Rebuild
+from adapters.postgres.rehearsal import Rehearsal
 from adapters.postgres.run_controls import read_model_controls
 from adapters.postgres.runs import PostgresRunBook
 from adapters.postgres.store import PostgresStore
@@ -213,6 +214,17 @@ class Backoffice:
         if "store" in self.__dict__:
             self.store.close()
         self.database.close()
+
+
+@contextmanager
+def rehearsed(backoffice: Backoffice) -> Iterator[Backoffice]:
+    """
+    Give the same back office on a database that undoes everything at the end of the block, for `--dry-run`.
+    """
+    with Rehearsal(backoffice.database) as database:
+        yield Backoffice(
+            settings=backoffice.settings, database=database, schedule=backoffice.schedule, clock=backoffice.clock
+        )
 
 
 def _persistently(work: Callable[[], int]) -> int:

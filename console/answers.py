@@ -76,7 +76,7 @@ class ImportedFile(msgspec.Struct, frozen=True, kw_only=True):
     """
     One file: taken, already imported, waiting for an earlier statement, or rejected (`error`).
 
-    `answers` has one entry per command that was refused, or per command with `--answers -`.
+    `answers` has one entry per command, or per command that was refused when all answers go to a file.
     """
 
     file: str
@@ -93,10 +93,11 @@ class ImportedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 class Imported(Answer, frozen=True, kw_only=True):
     """
-    `import`: every file with what became of it.
+    `import`: every file with what became of it; in a `dry_run` with what would have, and nothing was recorded.
     """
 
     files: Sequence[ImportedFile]
+    dry_run: bool = False
 
 
 class CalendarLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a line of commands, and stop.")
 @click.option("--seal", is_flag=True, help="Print the file with its closing line (count and SHA-256), and stop.")
 @click.option("--answers", type=click.Path(path_type=Path), help="Write the answer to every command to this file.")
+@click.option("--dry-run", is_flag=True, help="Say what would come of it, and record nothing.")
 @asks
-def import_command(asked: Asked, files: tuple[Path, ...], schema: bool, seal: bool, answers: Path | None) -> None:
+def import_command(
+    asked: Asked, *, files: tuple[Path, ...], schema: bool, seal: bool, answers: Path | None, dry_run: bool
+) -> None:
     """
     Take files of commands (JSON lines) and bank files (CODA, camt.053); the program sees itself which is which.
 
     Each file is taken whole or not at all; what was imported before changes nothing. A rejected file is kept sealed in
-    quarantine/ under the home.
+    quarantine/ under the home. With --dry-run all is done as usual and then undone; others who record wait meanwhile.
 
     Example: ./backoffice import members.jsonl --answers answers.jsonl
     """
@@ -49,7 +52,7 @@ def import_command(asked: Asked, files: tuple[Path, ...], schema: bool, seal: bo
         _print_sealed(files)
         return
     with back_office(asked) as backoffice:
-        taker = _Taker(asked, backoffice, answers)
+        taker = _Taker(asked, backoffice, answers, dry_run=dry_run)
         imported = taker.take(files)
     give(imported, lambda: _show(imported), as_json=asked.as_json)
     code = _exit_of(taker)
@@ -76,15 +79,42 @@ def _print_sealed(files: Sequence[Path]) -> None:
         click.get_binary_stream("stdout").write(whole + closing_line(whole))
 
 
+class AnswersUnwritable(Unreadable):
+    """
+    The answers cannot be written there; nothing was taken. Name another file, or leave --answers out.
+    """
+
+
+class _AnswersFile:
+    """
+    Where the answers to all commands of all files go, at the end; that it can be written is known before the beginning.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.rows: list[dict[str, Any]] = []
+        try:
+            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise AnswersUnwritable(reason=error.strerror) from None
+
+    def write(self) -> None:
+        from adapters.command_files import write_answers
+
+        os.truncate(self._handle, 0)
+        with os.fdopen(self._handle, "wb") as file:
+            file.writelines(write_answers(self.rows))
+
+
 class _Taker:
     """
     Takes files one after the other, each by itself: what is wrong with one does not stop the next.
     """
 
-    def __init__(self, asked: Asked, backoffice: Backoffice, answers: Path | None) -> None:
+    def __init__(self, asked: Asked, backoffice: Backoffice, answers: Path | None, *, dry_run: bool) -> None:
         self._asked = asked
         self._office = backoffice
-        self._answers = answers
+        self._answers = _AnswersFile(answers) if answers is not None else None
+        self._dry_run = dry_run
         self._day = deciding_day(asked, backoffice)
         self.errors: list[BackofficeError] = []
         self.refused = 0
@@ -92,16 +122,29 @@ class _Taker:
 
     def take(self, files: Sequence[Path]) -> Imported:
         from adapters.postgres.exclusive import only_one
+        from adapters.wiring import rehearsed
+
+        office = self._office
+        with only_one(office.database, "import", actor=office.settings.actor), at_the_end_of_a_part(say) as check:
+            if not self._dry_run:
+                return self._all(files, check)
+            with rehearsed(office) as self._office:
+                return self._all(files, check)
+
+    def _all(self, files: Sequence[Path], check: Callable[[], None]) -> Imported:
         from console.answers import Imported
 
         taken: list[ImportedFile] = []
-        actor = self._office.settings.actor
-        with only_one(self._office.database, "import", actor=actor), at_the_end_of_a_part(say) as check:
+        try:
             for path in files:
                 check()
                 taken.append(self._one(path, check))
-        self._office.catch_up()
-        return Imported(files=taken)
+        finally:
+            if self._answers is not None:
+                self._answers.write()
+        if not self._dry_run:
+            self._office.catch_up()
+        return Imported(files=taken, dry_run=self._dry_run)
 
     def _one(self, path: Path, check: Callable[[], None]) -> ImportedFile:
         from adapters.incoming_files import read_file, shown
@@ -114,7 +157,7 @@ class _Taker:
             self.took_something = True
         except (Unreadable, Refused, NotFound) as error:
             self.errors.append(error)
-            if content:
+            if content and not self._dry_run:
                 self._keep(content, error)
             told = Failed.Error(
                 code=error.code or error.name(),
@@ -155,7 +198,7 @@ class _Taker:
         refused = [row for row in fresh if row["outcome"] == "refused"]
         self.refused += len(refused)
         if self._answers is not None:
-            self._write_answers(rows)
+            self._answers.rows += rows
         reasons: dict[str, int] = {}
         for row in refused:
             reasons[row["code"]] = reasons.get(row["code"], 0) + 1
@@ -169,20 +212,6 @@ class _Taker:
             refusals=reasons,
             answers=rows if self._answers is None and self._asked.as_json else refused,
         )
-
-    def _write_answers(self, rows: Sequence[dict[str, Any]]) -> None:
-        from adapters.command_files import write_answers
-
-        assert self._answers is not None
-        try:
-            handle = os.open(self._answers, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise Unreadable(
-                f"The answers cannot be written there ({error.strerror}); the commands were taken. Import the file "
-                "again with another --answers: nothing happens twice."
-            ) from None
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(write_answers(rows))
 
     # --- Bank files --------------------------------------------------------------------------------------------------
 
@@ -235,6 +264,8 @@ def _exit_of(taker: _Taker) -> int:
 
 
 def _show(imported: Imported) -> None:
+    if imported.dry_run:
+        out("A dry run: this is what would come of it, and nothing was recorded.")
     for file in imported.files:
         if file.error is not None:
             say(f"{file.file}: rejected. {file.error.message}")

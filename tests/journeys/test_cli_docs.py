@@ -24,14 +24,14 @@ def commands(group: click.Group, context: click.Context) -> Iterator[tuple[str, 
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
-        inner = click.Context(command, info_name=name, parent=context)
+        inner = click.Context(command, info_name=name, parent=context, **command.context_settings)
         yield inner.command_path, command, inner
         if isinstance(command, click.Group):
             yield from commands(command, inner)
 
 
 def every_command() -> list[tuple[str, click.Command, click.Context]]:
-    top = click.Context(backoffice, info_name="backoffice")
+    top = click.Context(backoffice, info_name="backoffice", **backoffice.context_settings)
     return [("backoffice", backoffice, top), *commands(backoffice, top)]
 
 

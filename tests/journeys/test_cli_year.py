@@ -129,6 +129,23 @@ def test_the_answers_to_a_file_name_every_line_and_hold_nothing_personal(cli: Cl
     assert "already imported" in cli("import", tmp_path / "m.jsonl", "--on", "2025-01-15")
 
 
+def test_the_answers_to_several_files_are_in_one_file_and_what_stood_there_is_gone(cli: Cli, tmp_path: Path) -> None:
+    one = write_commands(tmp_path / "1.jsonl", five_members()[:2])
+    two = write_commands(tmp_path / "2.jsonl", five_members()[2:])
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("x" * 10_000)
+    cli("import", one, two, "--answers", answers, "--on", "2025-01-15")
+    assert [line["command_id"][-1] for line in lines_of(answers) if "command_id" in line] == ["1", "2", "3", "4", "5"]
+
+
+def test_answers_that_cannot_be_written_are_said_before_anything_is_taken(cli: Cli, tmp_path: Path) -> None:
+    path = write_commands(tmp_path / "m.jsonl", five_members())
+    said = cli.refused("import", path, "--answers", tmp_path / "nowhere" / "a.jsonl", "--on", "2025-01-15", code=4)
+    assert "nothing was taken" in said
+    assert not (cli.home / "quarantine").exists()
+    assert cli.json("import", path, "--on", "2025-01-15")["files"][0]["accepted"] == 5
+
+
 def test_a_command_id_used_for_something_else_is_refused_and_the_rest_is_taken(cli: Cli, tmp_path: Path) -> None:
     first, second, *_ = five_members()
     cli("import", write_commands(tmp_path / "a.jsonl", [first]), "--on", "2025-01-15")
