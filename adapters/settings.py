@@ -16,7 +16,7 @@ import msgspec
 from psycopg import Error as PostgresError
 from psycopg.conninfo import conninfo_to_dict
 
-from domain.errors import Unreadable
+from domain.errors import Unavailable, Unreadable
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 
@@ -89,6 +89,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """
         database = "embedded" if self.embedded else "a server"
         return f"Settings(home={str(self.home)!r}, actor={self.actor!r}, database={database})"
+
+
+class HomeUnusable(Unavailable):
+    """
+    This account cannot write in the home of the back office; see who owns it, or name another with BACKOFFICE_HOME.
+    """
+
+
+def make_home(home: Path) -> None:
+    """
+    Make the folder where everything is kept, if it is not there. Raises HomeUnusable when nothing can be kept in it.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HomeUnusable(home=home, reason=error.strerror) from None
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise HomeUnusable(home=home)
 
 
 def _unknown(given: Mapping[str, str]) -> list[str]:

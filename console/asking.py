@@ -152,7 +152,7 @@ def back_office(asked: Asked, *, prepare: bool = False) -> Iterator[Backoffice]:
     """
     from adapters.postgres.migrate import EmptyDatabase
     from adapters.run_workers import crew_of
-    from adapters.settings import Settings
+    from adapters.settings import Settings, make_home
     from adapters.wiring import Schedule, opened
     from console.workers import open_runs
     from schedulers.jobs import JOBS
@@ -161,6 +161,8 @@ def back_office(asked: Asked, *, prepare: bool = False) -> Iterator[Backoffice]:
     settings = Settings.from_environment(_environment(asked))
     if settings.embedded and not prepare and not settings.embedded_directory.exists():
         raise EmptyDatabase
+    if settings.embedded or prepare:
+        make_home(settings.home)
     schedule = Schedule(jobs=JOBS, calendar=LEGAL_CALENDAR)
     with opened(settings, schedule=schedule, crew=crew_of(open_runs), prepare=prepare) as backoffice:
         os.umask(0o077)  # whatever is written from here on is nobody else's to read

@@ -44,7 +44,7 @@ MEANING: Final = {
     Exit.DIFFERENCES: "done, and control totals, read models or checks differ; each is named",
     Exit.USAGE: "the words of the command are off; nothing was done",
     Exit.REFUSED: "a rule says no; nothing was done",
-    Exit.UNREADABLE: "a file is bad; nothing of it was taken",
+    Exit.UNREADABLE: "a file or a setting is bad; nothing of it was taken",
     Exit.BUSY: "someone else is doing this now; try again",
     Exit.UNAVAILABLE: "the database or another part is not there, or is of another version; nothing was done",
     Exit.NOT_FOUND: "there is no such member, run, letter or value of the law",
@@ -90,6 +90,9 @@ def said_in_one_sentence(*, as_json: bool, keep_trace: KeepTrace = lambda _numbe
     except BackofficeError as error:
         _say(error.code or error.name(), str(error), as_json=as_json, **details(error))
         sys.exit(exit_of(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else error.format_message(), err=True)
+        sys.exit(Exit.USAGE)
     except click.UsageError as error:
         say_usage(error, as_json=as_json)
         sys.exit(Exit.USAGE)
@@ -100,8 +103,12 @@ def said_in_one_sentence(*, as_json: bool, keep_trace: KeepTrace = lambda _numbe
         _say("Terminated", "Stopped. Give the same command again: it goes on where it was.", as_json=as_json)
         sys.exit(Exit.TERMINATED)
     except OSError as error:
-        if error.errno in {errno.EPIPE, errno.ENOSPC, errno.EIO}:
+        if error.errno in {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF}:
             _output_closed(error)
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            where = f" ({error.filename})" if error.filename else ""
+            _say("Unavailable", f"This account may not write there{where}; see who owns it.", as_json=as_json)
+            sys.exit(Exit.UNAVAILABLE)
         _defect(error, keep_trace, as_json=as_json)
     except click.exceptions.Exit:
         raise

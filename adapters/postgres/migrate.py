@@ -25,7 +25,7 @@ _LOCK: Final = 7_340_021_101
 _FILE: Final = re.compile(r"(?P<number>[0-9]{4})_(?P<name>[a-z0-9_]+)\.sql")
 
 
-class EditedMigration(Refused):
+class EditedMigration(Unavailable):
     """
     A migration that this database already has was edited afterwards; put the file back and write a new one.
     """

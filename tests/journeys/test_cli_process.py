@@ -44,6 +44,32 @@ def test_help_comes_at_once_and_reads_no_driver() -> None:
     assert time.perf_counter() - started < 3  # a busy machine; alone it takes 0.15 s
 
 
+@pytest.mark.parametrize("words", [(), ("run",), ("letters",), ("stack",)])
+def test_a_command_without_a_word_shows_its_help_as_it_is(words: tuple[str, ...]) -> None:
+    asked, helped = (
+        subprocess.run(command_of([*words, *more]), env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True,
+                       text=True, check=False)
+        for more in ([], ["--help"])
+    )  # fmt: skip
+    assert (asked.returncode, asked.stdout) == (2, "")
+    assert asked.stderr == helped.stdout
+    assert "\nCommands:\n" in asked.stderr
+
+
+@pytest.mark.parametrize(
+    ("closed", "code", "said"), [(">&-", 74, "backoffice: The output is closed; nothing was done.\n"), ("2>&-", 0, "")]
+)
+def test_a_closed_output_is_a_reason_not_to_begin_and_a_closed_screen_is_none(
+    cli: Cli, closed: str, code: int, said: str
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *command_of(["today", "--on", "2025-01-15"])],
+        env=cli.surroundings(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (code, said)
+    assert bool(done.stdout) == (code == 0)
+
+
 def test_the_same_answer_in_any_locale_zone_and_optimisation(cli: Cli, tmp_path: Path) -> None:
     cli("import", write_commands(tmp_path / "m.jsonl", five_members()), "--on", "2025-01-15")
     cli("run", "plan", "invitations", "--on", "2025-01-20")

@@ -135,6 +135,7 @@ def surroundings(meet: Gallery, _: Database) -> None:
     empty = meet.folder / "empty"
     meet.meets(6, "nothing was prepared yet", "today", BACKOFFICE_DATABASE_URL="", BACKOFFICE_HOME=str(empty))
     assert not empty.exists()
+    meet.meets(6, "a home that cannot be made", "init", BACKOFFICE_DATABASE_URL="", BACKOFFICE_HOME="/proc/home")
 
 
 def beginnings(meet: Gallery, database: Database) -> None:
@@ -146,7 +147,7 @@ def beginnings(meet: Gallery, database: Database) -> None:
         restore = session.execute("SELECT sha256 FROM backoffice.migration WHERE number = 2").fetchone()
         assert restore is not None
         session.execute(changed)
-    meet.meets(3, "a migration that was edited afterwards", "today")
+    meet.meets(6, "a migration that was edited afterwards", "today")
     with psycopg.connect(database.url) as session:
         session.execute("UPDATE backoffice.migration SET sha256 = %s WHERE number = 2", list(restore))
         session.execute(
@@ -264,7 +265,15 @@ def runs(meet: Gallery, database: Database) -> None:
     meet.meets(3, "a file for the Agency of another job", "run", "file", "invitations")
     meet.cli("run", "settle", "invitations")
     meet.meets(3, "doing it all again", "run", "plan", "invitations", "--on", "2025-01-20")
-    meet.meets(3, "a deadline that the bank does not cover", "run", "plan", "registered_letters", "--on", "2025-06-02")
+    meet.meets(
+        3,
+        "registered letters before the deadline is settled",
+        "run",
+        "plan",
+        "registered_letters",
+        "--on",
+        "2025-06-02",
+    )
 
 
 def looking(meet: Gallery, _: Database) -> None:
