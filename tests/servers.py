@@ -28,8 +28,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from adapters.postgres.database import Database
-from adapters.postgres.embedded import EmbeddedServer
+from adapters.postgres.embedded import NOTE, EmbeddedServer
 from adapters.postgres.migrate import migrate
+from adapters.postgres.programs import SYSTEM_PLACE
 from adapters.postgres.roles import close_to_public
 
 #: Nothing here outlives the session, so nothing waits for the disk; a killed server still loses nothing committed.
@@ -158,6 +159,25 @@ def tcp_server(folder: Path) -> Iterator[str]:
         yield f"postgresql://fund:{password}@127.0.0.1:{port}/fund"
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_in_the_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """
+    Remove what root's embedded databases keep in /var/lib, because their account may not enter a test's folder.
+    """
+    yield
+    for server in _servers_under(tmp_path_factory.getbasetemp()):
+        place = server.status().place
+        server.stop()
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _servers_under(folder: Path) -> Iterator[EmbeddedServer]:
+    for note in folder.rglob(NOTE):
+        server = EmbeddedServer(note.parent)
+        if server.status().place.parent == SYSTEM_PLACE:
+            yield server
 
 
 class SessionFolder:

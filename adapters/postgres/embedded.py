@@ -35,7 +35,7 @@ DATABASE: Final = "backoffice"
 _START_SECONDS: Final = 120
 _STOP_SECONDS: Final = 60
 _ANSWER_SECONDS: Final = 5
-_NOTE: Final = "LOCATION"
+NOTE: Final = "LOCATION"
 #: `pg_ctl` hands the path to a shell between double quotes.
 _NOT_IN_PATHS: Final = frozenset('"$`\\\n\r')
 #: The protocol's SSLRequest, which any server answers with one letter before anybody logs in.
@@ -142,7 +142,7 @@ class EmbeddedServer:
         """
         Return the folder that holds the data, or will; nothing is made.
         """
-        note = self.directory / _NOTE
+        note = self.directory / NOTE
         try:
             return Path(note.read_text(encoding="utf-8").strip()) if note.exists() else self.directory
         except PermissionError:
@@ -163,7 +163,7 @@ class EmbeddedServer:
             key = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:10]
             place = SYSTEM_PLACE / f"{self.directory.parent.parent.name or 'home'}-{key}"
             make_folder(place, 0o755)
-            _write(self.directory / _NOTE, f"{place}\n")
+            _write(self.directory / NOTE, f"{place}\n")
         except PermissionError:
             raise _not_ours(self.directory) from None
         return place
