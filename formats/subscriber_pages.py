@@ -10,7 +10,7 @@ from typing import Any, Final
 from formats.asyncapi import as_yaml, released
 from formats.contract import Contract, Schema, Topic
 
-_MADE: Final = "<!-- Made from schemas/ by `backoffice schema pages`; do not edit. -->\n\n"
+_MADE: Final = "\n<!-- Made from schemas/ by `backoffice schema pages`; do not edit. -->\n"
 _DAY_MS: Final = 86_400_000
 
 
@@ -18,9 +18,9 @@ def pages(contract: Contract) -> dict[str, str]:
     """
     Return every generated file of docs/subscribers/ by name.
     """
-    made = {f"{topic.name}.md": _MADE + "\n".join(_topic_page(contract, topic)) for topic in contract.topics.values()}
+    made = {f"{topic.name}.md": "\n".join(_topic_page(contract, topic)) + _MADE for topic in contract.topics.values()}
     return {
-        "README.md": _MADE + "\n".join(_index(contract)),
+        "README.md": "\n".join(_index(contract)) + _MADE,
         **made,
         "asyncapi.yaml": as_yaml(contract),
     }

@@ -35,7 +35,12 @@ SUBSCRIBERS = SCHEMAS.parent / "docs" / "subscribers"
 
 def test_the_pages_are_what_the_schemas_say() -> None:
     assert stale_pages(contract()) == {}, "run ./backoffice schema pages, and read the diff"
-    assert {path.name for path in SUBSCRIBERS.iterdir()} == {*pages(contract()), "promises.md"}
+    assert {path.name for path in SUBSCRIBERS.iterdir()} == {
+        *pages(contract()),
+        "promises.md",
+        "gap-detector.md",
+        "examples",
+    }
 
 
 def test_every_record_and_field_is_on_the_page_of_its_topic() -> None:

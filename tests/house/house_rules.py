@@ -205,7 +205,24 @@ def documents_that_are_named_exist(path: PurePosixPath, source: str) -> Iterator
 
 SUBJECT_LENGTH_MAX = 150
 #: Our own commands are written small, as packages are, also where a sentence begins.
-COMMANDS = frozenset({"backoffice", "demo", "doctor", "relay", "stack"})
+COMMANDS = frozenset(
+    [
+        "backoffice",
+        "demo",
+        "doctor",
+        "explain",
+        "import",
+        "init",
+        "letters",
+        "project",
+        "relay",
+        "run",
+        "schedule",
+        "show",
+        "stack",
+        "today",
+    ]
+)
 _TAG = re.compile(r"^([a-z]+(\([^)]*\))?!?:|\[[^\]]*\])")
 
 
