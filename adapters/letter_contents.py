@@ -79,7 +79,7 @@ def contents_of(
         reference=reference_of(letter),
         years=years,
         total_cents=letter.amount_cents,
-        pay_by=_pay_by(letter),
+        pay_by=_pay_by(letter, law),
         ogm=Ogm.from_text(letter.ogm),
         account=Iban.from_text(letter.account),
         creditor_name=CREDITOR,
@@ -165,12 +165,16 @@ def _lines(home: DomicileRecorded) -> Iterator[str]:
         yield str(_COUNTRIES.get(home.country, home.country)).upper()
 
 
-def _pay_by(letter: LetterEvent) -> date:
+def _pay_by(letter: LetterEvent, law: Parameters) -> date:
+    """
+    Rule: ZB-12 names no day to pay by after the reminder; the fund gives some days from the day of the letter.
+    """
     match letter:
         case InvitationIssued():
             return letter.due_on
         case ReminderIssued():
-            return date(letter.year, 12, 31)  # a year can be paid while it lasts: open question 9
+            days = law["arrears/reminder_pay_days"].on(letter.issued_on).value
+            return letter.issued_on + int(days) * _DAY
         case RegisteredLetterIssued():
             return letter.pay_by
 

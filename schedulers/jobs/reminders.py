@@ -32,7 +32,7 @@ REMINDERS: Final = AffiliationJob(
     name="reminders",
     rules=("ZB-12",),
     decision=_decide,
-    law=("arrears/reminder_by", "zorgpremie/account"),
+    law=("arrears/reminder_by", "arrears/reminder_pay_days", "zorgpremie/account"),
     takes_ogm=True,
     counted={ReminderIssued: "amount_cents"},
 )

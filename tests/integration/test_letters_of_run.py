@@ -253,7 +253,7 @@ def test_a_reminder_asks_the_year_that_is_open(fund, folder):
     facts = contents_of_letter(fund.backoffice, letters_of(fund, member)[-1][0])
     assert (made.letters, made.total_cents) == (1, 10000)
     assert [(year.year, year.open_cents) for year in facts.years] == [(2026, 10000)]
-    assert facts.pay_by == date(2026, 12, 31)
+    assert facts.pay_by == date(2026, 11, 29)  # fourteen days after the letter (ZB-12)
 
 
 def test_every_printed_letter_proves_what_it_said(fund, folder):

@@ -55,6 +55,7 @@ def test_the_zorgpremie_of_a_year_is_its_own_amount(year: int, gewoon: int, verl
     arrears/corrections_until        -           10-15
     arrears/reminder_on              -           11-15
     arrears/reminder_by              -           11-30
+    arrears/reminder_pay_days        -           14
     arrears/report_unpaid_years_min  -           2
     zorgpremie/age_min               26          26
     zorgpremie/due_by                04-30       04-30
