@@ -203,7 +203,7 @@ def _grants(database: Database) -> Iterable[Check]:
             yield Check(name, False, f"Asking as {role} was refused ({error.sqlstate}); run: backoffice migrate")
             continue
         if found:
-            yield Check(name, False, f"{role} may {', '.join(found)}: {harm}. Revoke it as {OWNER} or administrator.")
+            yield Check(name, False, f"{role} may {', '.join(found)}: {harm}. {_remedy(name, found)}")
         else:
             yield Check(name, True, f"{role} may do nothing of the kind.")
 
@@ -234,12 +234,21 @@ _MAKEABLE: Final = """
     SELECT 'make tables in ' || nspname FROM pg_namespace WHERE has_schema_privilege(oid, 'CREATE')
 """
 _LARGE: Final = """
-    SELECT proname FROM pg_proc
+    SELECT oid::regprocedure::text FROM pg_proc
      WHERE pronamespace = 'pg_catalog'::regnamespace
        AND proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_import', 'lo_put')
        AND has_function_privilege(oid, 'EXECUTE')
      ORDER BY 1
 """
+
+
+def _remedy(name: str, found: Sequence[str]) -> str:
+    """
+    Say who takes the right away; functions of the server itself belong to its administrator alone.
+    """
+    if name != "large objects":
+        return f"Revoke it as {OWNER} or administrator."
+    return f"The server's administrator ends it here (REVOKE EXECUTE ON FUNCTION {', '.join(found)} FROM PUBLIC)."
 
 
 def _names(session: Connection, query: str) -> list[str]:

@@ -102,6 +102,17 @@ def test_the_switch_that_makes_readers_miss_events_is_named(database, around):
     assert "event library" not in bad(quick_check(database, without))
 
 
+def test_large_objects_come_with_the_words_that_take_them_away(database, around):
+    with database.connect(None, autocommit=True) as session:
+        session.execute("GRANT EXECUTE ON FUNCTION lo_creat(integer), lo_put(oid, bigint, bytea) TO PUBLIC")
+    sentence = bad(self_check(database, around))["large objects"]
+    remedy = "REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_put(oid,bigint,bytea) FROM PUBLIC"
+    assert f"({remedy})." in sentence
+    with database.connect(None, autocommit=True) as session:
+        session.execute(remedy)
+    assert "large objects" not in bad(self_check(database, around))
+
+
 @pytest.mark.parametrize("right", ["UPDATE", "DELETE", "TRUNCATE", "UPDATE (state)"])
 def test_a_grant_that_would_let_history_be_changed_is_named(database, around, right):
     with database.connect(OWNER, autocommit=True) as session:
