@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, ExitStack
 from typing import Final
 
+from adapters.garbage import rare_collections
 from adapters.postgres.rebuild import Fill, Rebuild
 from domain.errors import Unavailable
 from domain.ids import StreamId
@@ -63,6 +64,7 @@ class _Worker:
 
 
 def _open(open_rebuild: OpenRebuild, position: int) -> None:
+    _Worker.opened.enter_context(rare_collections())
     rebuild = _Worker.opened.enter_context(open_rebuild())
     _Worker.fill = staticmethod(_Worker.opened.enter_context(rebuild.filling(position)))
 

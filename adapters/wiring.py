@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from adapters.clock import SystemClock
+from adapters.garbage import rare_collections
 from adapters.parameters import load_parameters
 from adapters.postgres import heads
 from adapters.postgres.database import OWNER, Database
@@ -265,7 +266,8 @@ def opened(
         backoffice = Backoffice(
             settings=settings, database=database, schedule=schedule, clock=clock or SystemClock(), crew=crew
         )
-        yield backoffice
+        with rare_collections():
+            yield backoffice
         backoffice.close()
     finally:
         database.close()

@@ -7,15 +7,14 @@ was acknowledged. What is away is waited for. What cannot be published stops it,
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from adapters.garbage import rare_collections
 from adapters.kafka.clients import BrokerUnavailable
 from adapters.kafka.relay import CannotBePublished, Outgoing, PageNotAcknowledged, Pages
 from adapters.kafka.topics import Watch
@@ -97,7 +96,7 @@ class Relay:
         Work until told to stop. Raises CannotBePublished, NotPublishable, TopicsWrong, TopicMadeAgain, ProducerLivesOn
         and Unreadable (an event that cannot be read), all of them after everything before it was acknowledged.
         """
-        with _rare_collections():
+        with rare_collections():
             self._run()
 
     def _run(self) -> None:
@@ -274,21 +273,6 @@ class Relay:
                 self.positions.tell(self._epoch, what)
             except Unavailable:
                 logger.warning("The database does not answer", extra={"action": "relay.waits"})
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """
-    Let Python look for cycles less often: a page makes tens of thousands of small objects, and all of them die with it.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def _at(problem: BackofficeError, envelope: Envelope) -> BackofficeError:

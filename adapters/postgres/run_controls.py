@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, LiteralString, NamedTuple
 
 from adapters.postgres.database import Database
-from application.runs_settle import ControlSource
 from application.runs_ports import Registered, Totals
+from application.runs_settle import ControlSource
 from domain.catalogue import Aggregate
 from domain.run import Control
 

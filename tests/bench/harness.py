@@ -29,6 +29,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from adapters.garbage import rare_collections
 from adapters.postgres.database import Database
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.migrate import migrate
@@ -103,16 +104,15 @@ class Stopwatch:
     @contextmanager
     def timed(self) -> Iterator[None]:
         gc.collect()
-        gc.freeze()  # what was prepared is nobody's garbage
         server, client, start = self.bench.server_seconds(), time.process_time(), time.perf_counter()
         self._lapped = start
         try:
-            yield
+            with rare_collections():  # as the program runs, and for all sides
+                yield
         finally:
             self.seconds += time.perf_counter() - start
             self.client += time.process_time() - client
             self.server += self.bench.server_seconds() - server
-            gc.unfreeze()
 
     def lap(self, name: str) -> None:
         """
