@@ -127,7 +127,9 @@ def test_every_event_comes_back_as_it_was(event: type[Event], data: st.DataObjec
 
 
 @pytest.mark.parametrize("aggregate", AGGREGATES, ids=lambda aggregate: aggregate.context + f"-{aggregate.kind.name}")
-def test_a_whole_stream_is_read_in_one_go_for_folding_with_personal_fields_erased(aggregate: Aggregate[Any, Any]) -> None:
+def test_a_whole_stream_is_read_in_one_go_for_folding_with_personal_fields_erased(
+    aggregate: Aggregate[Any, Any],
+) -> None:
     events = [sample_of(event) for event in aggregate.events]
     states = [write(event, STORED.by_event[type(event)]) for event in events]
     found = STORED.read_stream(aggregate, b",".join(states))

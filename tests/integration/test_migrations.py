@@ -167,7 +167,9 @@ def dumped(url: str) -> str:
     """
     Return the schema of a database as `pg_dump` writes it, without what differs from one dump to the next.
     """
-    code, said = find_programs().run("pg_dump", "--schema-only", f"--role={OWNER}", "--restrict-key=schema", f"--dbname={url}")
+    code, said = find_programs().run(
+        "pg_dump", "--schema-only", f"--role={OWNER}", "--restrict-key=schema", f"--dbname={url}"
+    )
     assert code == 0, said
     # What only a superuser's migration closes (public, large objects) differs from server to server; doctor looks at it.
     noise = re.compile(

@@ -363,7 +363,9 @@ def test_a_resend_that_was_stopped_goes_on_where_it_was(topics: Kafka, database:
 def test_a_resend_may_be_of_one_public_topic_only_and_by_days(topics: Kafka, database: Database) -> None:
     written(database, 5)
     with database.connect(OWNER) as session:
-        (day,) = session.execute("SELECT min(recorded_at AT TIME ZONE 'Europe/Brussels')::date::text FROM commits").fetchone()
+        (day,) = session.execute(
+            "SELECT min(recorded_at AT TIME ZONE 'Europe/Brussels')::date::text FROM commits"
+        ).fetchone()
     options = Options(one_broker=True)
     only = ("backoffice.member.v1",)
     resend_relay(database, topics.address, options, target="mine", first=day, until=day, topics=only).run()
