@@ -16,7 +16,7 @@ import msgspec
 
 from console.asking import Asked, asks, back_office
 from console.output import count, facts, give, heading, out, say, table
-from domain.errors import Refused
+from domain.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from adapters.settings import Settings
@@ -28,7 +28,7 @@ _ONE_BROKER = click.option(
 )
 
 
-class NoBroker(Refused):
+class NoBroker(Unavailable):
     """
     Nothing says where Kafka is; set BACKOFFICE_KAFKA_BROKERS (host:port), or start it here: backoffice stack up
     """

@@ -66,7 +66,7 @@ class AlarmClock:
         def stop(_signal: int, _frame: FrameType | None) -> None:
             scheduler.shutdown(wait=False)
 
-        for which in (signal.SIGTERM, signal.SIGINT):
+        for which in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(which, stop)
         self.ring()
         scheduler.start()
