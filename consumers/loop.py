@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
-from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from adapters.kafka import clients
@@ -26,12 +26,17 @@ from adapters.postgres.consumer_positions import Place, Record
 from adapters.postgres.database import WRITER, Database
 from adapters.postgres.dead_letters import TooManyDeadLetters
 from consumers.batch import Batch, Effect, MakeBatch, Taken
+from consumers.topic_guard import OtherTopic, TopicGuard
 from domain.errors import BackofficeError, Conflict, Refused, Unavailable
 
 POLL_MS: Final = 200
+JOIN_POLL_MS: Final = 1_000
 RECORDS_AT_ONCE: Final = 5_000
 #: How long may pass until a topic that was deleted or made again is noticed.
 TOPIC_CHECK_S: Final = 2.0
+#: A client that is not in its group by then (session and rebalance of the others included) is thrown away: on a busy
+#: machine kafka-python 3.0.12 was seen to look for its coordinator for minutes, a processor at full speed.
+JOIN_S: Final = 30.0
 _BACKOFF_S: Final = (0.1, 0.5, 1.0, 5.0)
 _ALARM_S: Final = 1.0
 _POSITION_LOST: Final = (OffsetOutOfRangeError, NoOffsetForPartitionError, LogTruncationError)
@@ -43,17 +48,16 @@ _FETCH: Final[Mapping[str, Any]] = {"max_partition_fetch_bytes": 4 * 1024 * 1024
 logger = logging.getLogger(__name__)
 
 
-class OtherTopic(Refused):
-    """
-    The topic was deleted and made again under the same name, so where this consumer stood means nothing in it; nothing
-    is taken. When the new one holds everything, begin at its start: backoffice consume CONSUMER --afresh
-    """
-
-
 class PositionLost(Refused):
     """
     The log does not hold the place where this consumer stands (cut off, or lost by the broker); nothing is jumped over.
     Find out what is missing; to begin at the start of what is left: backoffice consume CONSUMER --afresh
+    """
+
+
+class ClientStuck(Unavailable):
+    """
+    The Kafka client did not get into its group in time, though a broker answers; a new client is made.
     """
 
 
@@ -77,6 +81,7 @@ class Loop:
     make_batch: MakeBatch = Batch
     records_at_once: int = RECORDS_AT_ONCE
     topic_check_s: float = TOPIC_CHECK_S
+    join_s: float = JOIN_S
     taken: int = field(default=0, init=False)
     _unplaced: set[TopicPartition] = field(default_factory=set, init=False)
     _reached: dict[TopicPartition, int] = field(default_factory=dict, init=False)
@@ -115,19 +120,26 @@ class Loop:
                 consumer.close()
 
     def _consume(self, consumer: KafkaConsumer, guard: TopicGuard) -> None:
+        began, given_out = time.monotonic(), self._given_out
         while not self.stop.is_set():
+            if self._given_out == given_out and time.monotonic() - began > self.join_s:
+                raise ClientStuck(seconds=self.join_s)
             guard.check()
             self._place(consumer, guard)
             polled = self._poll(consumer, guard)
             for partition, records in polled.items():
+                # What the client heard is no promise of the library, but it comes before the next look of the guard.
+                guard.same(partition.topic, consumer._cluster.topic_id(partition.topic))
                 self._take(consumer, partition, [_record(record) for record in records])
             if not polled and self.until_caught_up and self._caught_up(consumer):
                 return
 
     def _poll(self, consumer: KafkaConsumer, guard: TopicGuard) -> Mapping[TopicPartition, Sequence[Any]]:
         try:
+            # Looking for the coordinator begins anew with every poll: it gets longer than one that waits for records.
+            timeout_ms = POLL_MS if consumer.assignment() else JOIN_POLL_MS
             polled: Mapping[TopicPartition, Sequence[Any]] = consumer.poll(
-                timeout_ms=POLL_MS, max_records=self.records_at_once
+                timeout_ms=timeout_ms, max_records=self.records_at_once
             )
         except _POSITION_LOST as lost:
             guard.check(now=True)  # a topic that was made again is the likelier reason
@@ -249,7 +261,9 @@ class Loop:
             ends = consumer.end_offsets(list(mine))
         except KafkaError:
             return False
-        return all(each in self._standing or self._reached.get(each, 0) >= end for each, end in ends.items())
+        return ends.keys() == mine and all(
+            each in self._standing or self._reached.get(each, 0) >= end for each, end in ends.items()
+        )
 
     # --- One batch ---------------------------------------------------------------------------------------------------
 
@@ -296,57 +310,6 @@ class Loop:
         if sentence and sentence != self._said:
             self.says(sentence)
         self._said = sentence
-
-
-class TopicGuard:
-    """
-    Knows the id of each topic, and notices when another topic was made under the same name.
-    """
-
-    def __init__(self, bootstrap: str, topics: Sequence[str], *, every_s: float) -> None:
-        self._bootstrap = bootstrap
-        self._topics = topics
-        self._every_s = every_s
-        self._looked = float("-inf")
-        self._admin: KafkaAdminClient | None = None
-        self.ids: dict[str, str] = {}
-        #: Topics that were not there when we looked last, by comma.
-        self.missing = ""
-
-    def check(self, *, now: bool = False) -> bool:
-        """
-        Ask the broker for the topics' ids when it is time, and return whether one is missing. Raises OtherTopic, and
-        BrokerUnavailable when nobody ever answered; later, a broker that is away is no news here.
-        """
-        if not now and time.monotonic() - self._looked < self._every_s:
-            return bool(self.missing)
-        try:
-            if self._admin is None:
-                self._admin = clients.admin(self._bootstrap, within_s=0.0 if self.ids else 5.0)
-            described = self._admin.describe_topics(list(self._topics))
-        except (KafkaError, BrokerUnavailable) as error:
-            self.close()
-            if not self.ids:
-                raise BrokerUnavailable(reason=type(error).__name__, address=self._bootstrap) from None
-        else:
-            there = {each["name"]: str(each["topic_id"]) for each in described if not each.get("error_code")}
-            self.missing = ", ".join(sorted(set(self._topics) - there.keys()))
-            for topic, found in there.items():
-                if self.ids.setdefault(topic, found) != found:
-                    raise OtherTopic(topic=topic)
-        self._looked = time.monotonic()
-        return bool(self.missing)
-
-    def close(self) -> None:
-        if self._admin is not None:
-            admin, self._admin = self._admin, None
-            admin.close()
-
-    def __enter__(self) -> TopicGuard:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types

@@ -155,6 +155,7 @@ def a_loop(kafka: Kafka, database: Database, topic: str, **changes: Any) -> Loop
         "now_ms": lambda: NOW_MS,
         "settings": QUICK,
         "topic_check_s": 0.3,
+        "join_s": 12.0,
     }
     return Loop(**{**usual, **changes})
 

@@ -25,8 +25,13 @@ from adapters.kafka.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 
-#: Only for tests: members of a group may be declared dead soon, and nothing is compacted.
-TEST_SETTINGS = {"group.min.session.timeout.ms": "500", "log.cleaner.enable": "false"}
+#: Only for tests: members of a group may be declared dead soon, nothing is compacted, and nothing is thrown away: tests
+#: send messages of fixed days, and a broker keeps messages for a week by their own time (it looks 30 s after its start).
+TEST_SETTINGS = {
+    "group.min.session.timeout.ms": "500",
+    "log.cleaner.enable": "false",
+    "log.retention.ms": "-1",
+}
 
 _WATCHMAN = """
 import shutil, sys, pathlib
