@@ -4,6 +4,9 @@ What every test may use: golden files, and (in `tests/servers.py`) the real data
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -19,6 +22,16 @@ settings.load_profile("build")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--approve", action="store_true", help="write the golden files instead of comparing")
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """
+    Commands called in this process make files for their owner alone; the next test begins as programs do.
+    """
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture

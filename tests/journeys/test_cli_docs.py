@@ -44,6 +44,7 @@ def reference() -> str:
     ]
     for path, command, context in every_command():
         context.terminal_width = 100
+        command._help_option = None  # click keeps the first it made, also one made without the front door
         lines += [f"## {path}", "", "```text", command.get_help(context).rstrip(), "```", ""]
     return "\n".join(lines)
 
