@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -106,26 +106,60 @@ def test_kafka_makes_no_topic_by_accident() -> None:
     assert SERVICES["kafka"]["environment"]["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
 
 
-def test_compose_itself_takes_the_file() -> None:
-    plugin = (
-        subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
-        if shutil.which("docker")
-        else None
-    )
-    if plugin is None or plugin.returncode != 0:
-        # Without Docker's plugin at least the anchors were resolved and nothing is left over at the top.
-        known = {"name", "services", "volumes", "secrets", "configs", "networks"}
-        assert {key for key in COMPOSE if not key.startswith("x-")} <= known
-        return
-    config = ["docker", "compose", "--file", str(ROOT / "docker-compose.yml"), "config", "--quiet"]
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("BACKOFFICE_")}
-    refused = subprocess.run(config, capture_output=True, text=True, env=bare, check=False)
-    assert refused.returncode != 0
-    assert "Set BACKOFFICE_" in refused.stderr
-    names = re.findall(r"\$\{([A-Z_]+):", TEXT)
-    given = bare | dict.fromkeys(names, "/dev/null")
-    taken = subprocess.run(config, capture_output=True, text=True, env=given, check=False)
-    assert taken.returncode == 0, taken.stderr
+# ---- what Compose itself says, which comes as a wheel and needs no Docker for it ---------------------------------------
+
+#: Everything that the file says must be set. Compose looks at no file behind them.
+GIVEN = dict.fromkeys(re.findall(r"\$\{([A-Z_]+):", TEXT), "/dev/null")
+
+
+def compose_config(file: Path, given: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """
+    Run `docker compose config --quiet` on a file, with nothing set but `given`.
+    """
+    program = Path(sysconfig.get_path("scripts")) / "docker-compose"
+    return subprocess.run(
+        [program, "--file", file, "--project-directory", ROOT, "config", "--quiet"],
+        capture_output=True, text=True, env={"PATH": os.defpath, "HOME": str(file.parent), **given}, check=False,
+    )  # fmt: skip
+
+
+def test_compose_itself_takes_the_file_without_a_word() -> None:
+    done = compose_config(ROOT / "docker-compose.yml", GIVEN)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_compose_starts_nothing_while_a_secret_is_not_set(name: str) -> None:
+    done = compose_config(ROOT / "docker-compose.yml", {other: "/dev/null" for other in GIVEN if other != name})
+    assert done.returncode != 0
+    assert f"Set {name} to " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("    command: [relay]", "    comand: [relay]", "additional properties 'comand' not allowed"),
+        ("\nservices:", "\nservice: {}\nservices:", "additional properties 'service' not allowed"),
+        ("  read_only: true", "  read_only: surely", "invalid boolean: surely"),
+        ("retries: 6", "retries: often", "retries"),
+        ("shm_size: 256mb", "shm_size: [256]", "shm_size"),
+        ('volumes: ["relay:/', 'volumes: ["relais:/', "undefined volume relais"),
+        ("    kafka: {condition: service_healthy}", "    broker: {condition: service_healthy}", "undefined service"),
+        ("condition: service_healthy", "condition: service_well", "condition"),
+        ("secrets: [master_key]", "secrets: [mistress_key]", "undefined secret mistress_key"),
+        ("source: registry_database", "source: register_database", "undefined config register_database"),
+        ("${BACKOFFICE_REGISTRY_PASSWORD:?", "${BACKOFFICE REGISTRY_PASSWORD:?", "invalid interpolation"),
+        ("    <<: *backoffice\n    command: [worker]", "    <<: *office\n    command: [worker]", "anchor"),
+        ("  relay:\n    <<", "  relay:\n    image: [\n    <<", "yaml"),
+    ],
+)  # fmt: skip
+def test_compose_refuses_a_file_with_a_slip_in_it(right: str, wrong: str, said: str, tmp_path: Path) -> None:
+    assert right in TEXT
+    spoilt = tmp_path / "docker-compose.yml"
+    spoilt.write_text(TEXT.replace(right, wrong), encoding="utf-8")
+    done = compose_config(spoilt, GIVEN)
+    assert done.returncode != 0
+    assert said in done.stderr
 
 
 # ---- the image ------------------------------------------------------------------------------------------------------
