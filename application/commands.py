@@ -174,11 +174,15 @@ class ProveLetterPosted(Command, frozen=True, kw_only=True):
 class AllocateMovement(Command, frozen=True, kw_only=True):
     """
     A person says whose money a movement on the worklist is: all that is open, or the part of one of a couple.
+
+    For money that the bank took back, `takes_back` is the movement of the payment, needed when more than one fits.
     """
 
     movement_id: UUID
     member_id: str
     amount_cents: int | None = None
+    #: Not said is not the same as none: commands that were sent before this field existed keep their digest.
+    takes_back: UUID | msgspec.UnsetType = msgspec.UNSET
     reason: Reason
 
 

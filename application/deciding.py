@@ -11,6 +11,8 @@ from datetime import date
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from msgspec import UNSET, UnsetType
+
 from application import commands as c
 from application.matching import payments_standing
 from application.work import Need, Work
@@ -39,7 +41,8 @@ class NotAMovement(NotFound):
 
 class NoPaymentToTakeBack(Refused):
     """
-    This member has not exactly one standing payment of that amount; find out what the bank took back.
+    This member has not exactly one payment of that amount that the bank can have taken back; find out which, and name
+    it (`takes_back`).
     """
 
     rule = "ZP-14"
@@ -241,9 +244,11 @@ def _allocate(command: c.AllocateMovement, work: Work, context: Context) -> Deta
     )
     work.record(BANK_MOVEMENT, movement, placed)
     amount = Cents(sum(event.amount_cents for event in placed if isinstance(event, bank_movement.MovementAllocated)))
-    events = (_take_in if amount > 0 else _take_back)(
-        work.state(AFFILIATION, affiliation), movement, amount, held, context
-    )
+    state = work.state(AFFILIATION, affiliation)
+    if amount > 0:
+        events = _take_in(state, movement, amount, held, context)
+    else:
+        events = _take_back(state, movement, amount, held, context, takes_back=command.takes_back)
     work.record(AFFILIATION, affiliation, events)
     return _names(events)
 
@@ -260,10 +265,15 @@ def _take_in(
 
 
 def _take_back(
-    state: Affiliation, movement: StreamId, amount: Cents, held: bank_movement.BankMovementState, context: Context
-) -> list[HappenedToAffiliation]:
+    state: Affiliation, movement: StreamId, amount: Cents, held: bank_movement.BankMovementState, context: Context,
+    *, takes_back: UUID | UnsetType,
+) -> list[HappenedToAffiliation]:  # fmt: skip
     assert held.value_date is not None, "a movement that was held has its days"
-    fits = [payment for payment, standing in payments_standing(state) if standing == -amount]
+    fits = [
+        payment
+        for payment, standing in payments_standing(state)
+        if standing == -amount and takes_back in (payment, UNSET)
+    ]
     if len(fits) != 1:
         raise NoPaymentToTakeBack
     return zorgkas.reverse_payment(

@@ -112,6 +112,9 @@ def _money(
         case h.PaymentReversed():
             for part in _parts(event.allocations, year):
                 yield "payment", event.value_date, f"The bank took {euros(part)} back on {event.value_date}."
+            if event.owed_back_cents and event.value_date.year == year:
+                text = f"The bank took back {euros(event.owed_back_cents)} that had been refunded: the member owes it back."
+                yield "payment", event.value_date, text
         case h.CreditAllocated():
             for part in _parts(event.allocations, year):
                 yield "payment", event.allocated_on, f"{euros(part)} of credit was used."

@@ -62,7 +62,7 @@ def match_money_in(movement: Movement, known: Known, state_of: StateOf) -> Match
     named = known.by_ogm.get(ogm) if ogm else None
     payers = known.payers(movement)
     if named is not None:
-        if named in payers or any(True for _ in state_of(named).open_years()):
+        if named in payers or state_of(named).open_years() or state_of(named).credit_cents < 0:
             return Match(named, "ogm")
         return "nothing_open"
     exact = [payer for payer in payers if _opens_exactly(state_of(payer), movement.amount_cents)]
@@ -84,7 +84,8 @@ def match_reversal(movement: Movement, known: Known, state_of: StateOf) -> tuple
     """
     Return the affiliation and the movement that this one takes back, when exactly one payment fits.
 
-    The payer is who the OGM or the account names; the payment is one of exactly that amount that still stands.
+    The payer is who the OGM or the account names; the payment is one of exactly that amount that the bank did not take
+    back before. One that was refunded, in part or whole, is for a person: the member will owe what was refunded.
     """
     ogm = ogm_of(movement)
     named = known.by_ogm.get(ogm) if ogm else None
@@ -95,14 +96,18 @@ def match_reversal(movement: Movement, known: Known, state_of: StateOf) -> tuple
         for payment, amount_cents in payments_standing(state_of(affiliation))
         if amount_cents == -movement.amount_cents
     ]
-    return fits[0] if len(fits) == 1 else None
+    if len(fits) != 1 or state_of(fits[0][0]).refunded_cents(fits[0][1]):
+        return None
+    return fits[0]
 
 
 def payments_standing(state: Affiliation) -> list[tuple[StreamId, int]]:
     """
-    Return each payment of the affiliation that was not reversed, with what of it still stands.
+    Return each payment of the affiliation that was not reversed, as the bank knows it: what was refunded of it counts.
     """
     totals: dict[StreamId, int] = {}
     for piece in state.pieces:
         totals[piece.movement] = totals.get(piece.movement, 0) + piece.amount_cents
+    for part in state.refunded:
+        totals[part.movement] = totals.get(part.movement, 0) + part.amount_cents
     return [(movement, total) for movement, total in totals.items() if total]

@@ -131,7 +131,8 @@ def _show_member(shown: MemberShown) -> None:
         ("e-mail", shown.email),
         ("died on", shown.died_on),
         ("CM-Zorgkas", shown.affiliation),
-        ("credit", euros(shown.credit_cents) if shown.credit_cents else ""),
+        ("credit", euros(shown.credit_cents) if shown.credit_cents > 0 else ""),
+        ("owes back", euros(-shown.credit_cents) if shown.credit_cents < 0 else ""),
     ])  # fmt: skip
     if shown.personal:
         heading("Personal data (logged)")

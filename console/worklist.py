@@ -103,16 +103,23 @@ def _show_suggested(found: Suggested) -> None:
 @_MOVEMENT
 @click.argument("member", type=MemberType())
 @click.option("--amount", "amount_cents", type=EurosType(), help="A part of it, such as 32.50; without it all.")
+@click.option("--takes-back", type=click.UUID, help="Of money that the bank took back: the movement of the payment.")
 @_REASON
 @asks
-def worklist_allocate(asked: Asked, movement: UUID, member: MemberId, amount_cents: int | None, reason: str) -> None:
+def worklist_allocate(
+    asked: Asked, *, movement: UUID, member: MemberId, amount_cents: int | None, takes_back: UUID | None, reason: str
+) -> None:
     """
     Say whose money it is; it is put on the member's years as any payment, by its value date.
+
+    Money that the bank took back undoes its payment; what of it had been refunded, the member then owes back.
 
     Example: ./backoffice worklist allocate 0d1f3a52-7c4e-8b11-9a77-21c0de410000 \\
     01963f2e-8c00-7a51-b1c2-9d4e5f000000 --reason "communication mistyped"
     """
     given = {"movement_id": str(movement), "member_id": str(member), "amount_cents": amount_cents, "reason": reason}
+    if takes_back is not None:
+        given["takes_back"] = str(takes_back)
     _give(asked, "AllocateMovement", given)
 
 

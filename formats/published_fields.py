@@ -142,7 +142,12 @@ _ARREARS: Final[Mapping[type[Event], Translate]] = {
         "amount_cents": e.amount_cents,
         "imposed_on": e.imposed_on,
     },
-    z.FineFollowedUp: lambda e: {"outcome": e.outcome.upper(), "happened_on": e.happened_on},
+    z.FineFollowedUp: lambda e: {
+        "outcome": e.outcome.upper(),
+        "happened_on": e.happened_on,
+        "letter_id": e.letter_id,
+        "years": list(e.years) or None,
+    },
 }
 
 _BANK: Final[Mapping[type[Event], Translate]] = {

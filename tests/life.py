@@ -107,7 +107,8 @@ class Life:
 
     def bank_takes_back_all(self, payment: int, *, on: date) -> list[str]:
         left = sum(piece.amount_cents for piece in self.state.pieces if piece.movement == movement(payment))
-        return self.bank_takes_back(payment, euros=left // 100, on=on)
+        refunded = self.state.refunded_cents(movement(payment))
+        return self.bank_takes_back(payment, euros=(left + refunded) // 100, on=on)
 
     def deadline_of(self, year: int, *, on: date | None = None) -> list[str]:
         on = on or date(year, 5, 1)
@@ -238,6 +239,7 @@ def check_invariants(state: Affiliation, happened: Iterable[HappenedToAffiliatio
                 pass
     on_years = sum(piece.amount_cents for piece in state.pieces if piece.year)
     assert received == on_years + state.credit_cents + refunded
+    assert state.owed_back_cents >= 0
     assert all(piece.amount_cents >= 0 for piece in state.pieces)
     for owed in state.years:
         assert 0 <= state.paid_cents(owed.year) <= owed.amount_cents

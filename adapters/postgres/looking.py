@@ -185,6 +185,14 @@ _LISTS: Final[Mapping[str, tuple[str, LiteralString]]] = {
             "WHERE a.credit_cents > 0 GROUP BY a.stream, a.credit_cents"
         ),
     ),
+    "owed-back": (
+        "members who owe back what was refunded, since the bank took the payment back",
+        (
+            "SELECT a.stream, a.stream, -a.credit_cents, coalesce(max(p.recorded_on), '2001-01-01'), 'owed back' "
+            "FROM rm_premium_account.affiliation a LEFT JOIN rm_payments.payment p USING (stream) "
+            "WHERE a.credit_cents < 0 GROUP BY a.stream, a.credit_cents"
+        ),
+    ),
 }
 WORKLISTS: Final = tuple(_LISTS)
 

@@ -148,12 +148,18 @@ def year_to_credit(pieces: Sequence[Piece], *, year: int, amount_cents: Cents) -
     )
 
 
-def without_credit(pieces: Sequence[Piece], *, amount_cents: Cents) -> tuple[Piece, ...]:
+def leaving_credit(pieces: Sequence[Piece], *, amount_cents: Cents) -> list[Moved]:
     """
-    Return the pieces after a refund: the money that came last leaves first.
+    Return which money a refund takes: the credit that came last leaves first. Nothing of it goes to a year.
     """
     latest_first = sorted(pieces, key=_earliest, reverse=True)
-    leaving = _moves(latest_first, from_year=CREDIT, to_year=CREDIT, amount_cents=amount_cents)
+    return _moves(latest_first, from_year=CREDIT, to_year=CREDIT, amount_cents=amount_cents)
+
+
+def without_credit(pieces: Sequence[Piece], leaving: Iterable[Moved]) -> tuple[Piece, ...]:
+    """
+    Return the pieces after a refund of what `leaving_credit` names.
+    """
     left = {move.movement: move.amount_cents for move in leaving}
     shrunk = [
         msgspec.structs.replace(piece, amount_cents=Cents(piece.amount_cents - left[piece.movement]))

@@ -35,7 +35,7 @@ def use_up_credit(story: Story, *, as_of: date) -> None:
     """
     state = story.state
     credit_cents = state.credit_cents
-    if not credit_cents:
+    if credit_cents <= 0:
         return
     shares, _ = allocate(amount_cents=credit_cents, open_years=state.open_years())
     if shares:

@@ -13,7 +13,7 @@ import msgspec
 
 from domain.events import Basis, Event
 from domain.ids import StreamId
-from domain.money import Cents
+from domain.money import ZERO, Cents
 from domain.personal import Personal
 
 # --- What can have happened ------------------------------------------------------------------------------------------
@@ -121,6 +121,9 @@ class PaymentReceived(Event, frozen=True, kw_only=True):
 class PaymentReversed(Event, frozen=True, kw_only=True):
     """
     The bank took a payment back; its allocations and credit are undone, the years are open again.
+
+    amount = sum of allocations + credit. Of the credit, `owed_back_cents` had been refunded before: the member has that
+    money twice and owes it back (open question 24).
     """
 
     movement: StreamId
@@ -130,6 +133,7 @@ class PaymentReversed(Event, frozen=True, kw_only=True):
     allocations: tuple[Allocation, ...]
     credit_cents: Cents
     basis: Basis
+    owed_back_cents: Cents = ZERO
 
 
 class AllocationsReordered(Event, frozen=True, kw_only=True):
@@ -306,12 +310,16 @@ class FineImposed(Event, frozen=True, kw_only=True):
 class FineFollowedUp(Event, frozen=True, kw_only=True):
     """
     What the Agency told us since about a fine (Rules: ZB-7, ZB-10).
+
+    `letter_id` and `years` are those of the fine, for who does not know the Agency's reference; older events have none.
     """
 
     reference: str
     outcome: Literal["appealed", "annulled", "paid", "in_instalments"]
     happened_on: date
     basis: Basis
+    letter_id: UUID | None = None
+    years: tuple[int, ...] = ()
 
 
 HappenedToAffiliation = (

@@ -50,8 +50,8 @@ class NoSuchPayment(Refused):
 
 class ReversalDoesNotFit(Refused):
     """
-    The bank took back another amount than what is left of the payment, or a payment that was refunded or taken back
-    already; put the movement on the worklist.
+    The bank took back another amount than the payment was, or a payment that it took back already; put the movement on
+    the worklist.
     """
 
     rule = "ZP-14"
@@ -122,8 +122,8 @@ def reverse_payment(
     """
     Undo a payment that the bank took back: its years are open again, and missed again when their last day has passed.
 
-    `amount_cents` is positive. Credit of other payments fills the gap first. The same reversal of the same payment
-    twice is nothing.
+    `amount_cents` is positive. Credit of other payments fills the gap first; what was refunded before, the member owes
+    back (open question 24). The same reversal of the same payment twice is nothing.
     Raises NoSuchPayment or ReversalDoesNotFit.
 
     Rules: ZP-14, ZP-16, ZB-1.
@@ -131,12 +131,14 @@ def reverse_payment(
     if amount_cents <= 0:
         raise NotMoneyIn
     ours = [piece for piece in state.pieces if piece.movement == movement]
-    if reversed_by in state.reversals and not any(piece.amount_cents for piece in ours):
+    refunded_cents = state.refunded_cents(movement)
+    if reversed_by in state.reversals and not refunded_cents and not any(piece.amount_cents for piece in ours):
         return []
     if not ours:
         raise NoSuchPayment
-    if sum(piece.amount_cents for piece in ours) != amount_cents:
+    if sum(piece.amount_cents for piece in ours) + refunded_cents != amount_cents:
         raise ReversalDoesNotFit
+    credit_cents = sum(piece.amount_cents for piece in ours if piece.year == CREDIT)
     story = Story(state)
     taken = tuple(Allocation(piece.year, piece.amount_cents) for piece in ours if piece.year != CREDIT)
     story.happens(
@@ -146,8 +148,9 @@ def reverse_payment(
             amount_cents=amount_cents,
             value_date=value_date,
             allocations=taken,
-            credit_cents=Cents(sum(piece.amount_cents for piece in ours if piece.year == CREDIT)),
+            credit_cents=Cents(credit_cents + refunded_cents),
             basis=Basis(rules=("ZP-14", "ZP-16")),
+            owed_back_cents=refunded_cents,
         )
     )
     use_up_credit(story, as_of=as_of)

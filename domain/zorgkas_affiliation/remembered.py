@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from domain.catalogue import Aggregate
 from domain.ids import Kind, StreamId
-from domain.money import Cents
+from domain.money import ZERO, Cents
 from domain.rules.allocation import (
     CREDIT,
     Moved,
@@ -24,6 +24,7 @@ from domain.rules.allocation import (
     after_moves,
     amount_on,
     credit_to_year,
+    leaving_credit,
     without_credit,
     year_to_credit,
 )
@@ -97,21 +98,33 @@ class Letter(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Fine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
-    A fine by the Agency; `outcomes` is all that we heard of it since.
+    A fine by the Agency; `outcomes` is all that we heard of it since, `letter_id` the letter that led to it.
     """
 
     reference: str
     years: tuple[int, ...]
     outcomes: tuple[str, ...] = ()
+    letter_id: UUID | None = None
 
     @property
     def stands(self) -> bool:
         return "annulled" not in self.outcomes
 
 
+class Refunded(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    The part of a payment that went back to the member as credit, for as long as the bank did not take the payment back.
+    """
+
+    movement: StreamId
+    amount_cents: Cents
+
+
 class Affiliation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     One member's affiliation. `years` are in order; `pieces` is all money that came in and was not refunded or reversed.
+
+    `owed_back_cents` is what was refunded of payments that the bank took back since: the member owes it (question 24).
     """
 
     kind: AffiliationKind | None = None
@@ -122,6 +135,8 @@ class Affiliation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     fines: tuple[Fine, ...] = ()
     reversals: tuple[StreamId, ...] = ()
     refunds: tuple[str, ...] = ()
+    refunded: tuple[Refunded, ...] = ()
+    owed_back_cents: Cents = ZERO
 
     def owed(self, year: int) -> YearOwed | None:
         return next((owed for owed in self.years if owed.year == year), None)
@@ -140,7 +155,16 @@ class Affiliation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def credit_cents(self) -> Cents:
-        return amount_on(self.pieces, year=CREDIT)
+        """
+        Return what the fund owes the member, above what the member owes back; below zero the member owes.
+        """
+        return Cents(amount_on(self.pieces, year=CREDIT) - self.owed_back_cents)
+
+    def refunded_cents(self, movement: StreamId) -> Cents:
+        """
+        Return how much of a standing payment went back to the member.
+        """
+        return Cents(sum(part.amount_cents for part in self.refunded if part.movement == movement))
 
     def knows_movement(self, movement: StreamId) -> bool:
         return any(piece.movement == movement for piece in self.pieces)
@@ -251,8 +275,20 @@ def _reversed(state: Affiliation, event: PaymentReversed) -> Affiliation:
     left = (piece for piece in state.pieces if piece.movement != event.movement)
     return replace(
         state,
-        pieces=(*left, Piece(event.movement, ours.value_date, CREDIT, Cents(0))),
+        pieces=(*left, Piece(event.movement, ours.value_date, CREDIT, ZERO)),
         reversals=(*state.reversals, event.reversed_by),
+        refunded=tuple(part for part in state.refunded if part.movement != event.movement),
+        owed_back_cents=Cents(state.owed_back_cents + event.owed_back_cents),
+    )
+
+
+def _refunded(state: Affiliation, event: CreditRefunded) -> Affiliation:
+    leaving = leaving_credit(state.pieces, amount_cents=event.amount_cents)
+    return replace(
+        state,
+        pieces=without_credit(state.pieces, leaving),
+        refunds=(*state.refunds, event.reference),
+        refunded=(*state.refunded, *(Refunded(part.movement, part.amount_cents) for part in leaving)),
     )
 
 
@@ -310,8 +346,7 @@ def evolve(state: Affiliation, event: HappenedToAffiliation) -> Affiliation:
         case CreditAllocated():
             return _credit_allocated(state, event)
         case CreditRefunded():
-            pieces = without_credit(state.pieces, amount_cents=event.amount_cents)
-            return replace(state, pieces=pieces, refunds=(*state.refunds, event.reference))
+            return _refunded(state, event)
         case ZorgpremieAmountChanged():
             return _amount_changed(state, event)
         case PaymentReversed():
@@ -320,7 +355,7 @@ def evolve(state: Affiliation, event: HappenedToAffiliation) -> Affiliation:
             moves = (Moved(move.movement, move.from_year, move.to_year, move.amount_cents) for move in event.moves)
             return replace(state, pieces=after_moves(state.pieces, moves))
         case FineImposed():
-            return replace(state, fines=(*state.fines, Fine(event.reference, event.years)))
+            return replace(state, fines=(*state.fines, Fine(event.reference, event.years, (), event.letter_id)))
         case FineFollowedUp():
             return _fine_followed_up(state, event)
 
@@ -331,5 +366,5 @@ AFFILIATION: Aggregate[Affiliation, HappenedToAffiliation] = Aggregate(
     happened=HappenedToAffiliation,
     initial=Affiliation(),
     evolve=evolve,
-    fold_version=2,
+    fold_version=3,
 )

@@ -201,7 +201,12 @@ def follow_up_fine(
         return []
     return [
         FineFollowedUp(
-            reference=reference, outcome=outcome, happened_on=happened_on, basis=Basis(rules=("ZB-7", "ZB-10"))
+            reference=reference,
+            outcome=outcome,
+            happened_on=happened_on,
+            basis=Basis(rules=("ZB-7", "ZB-10")),
+            letter_id=fine.letter_id,
+            years=fine.years,
         )
     ]
 

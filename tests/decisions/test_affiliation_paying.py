@@ -184,12 +184,63 @@ def test_a_reversal_of_what_we_did_not_receive_or_gave_back_is_for_a_person() ->
     given(AFFILIATION, *history).when(decided.reverse_payment, **back(1, 6400, date(2025, 3, 1))).then_refused(
         decided.ReversalDoesNotFit
     )
-    refund = decided.refund_credit(
-        AFFILIATION.fold(history), amount_cents=h.Cents(100), refunded_on=date(2025, 3, 1), reference="R1"
+
+
+PAID_TWICE = (
+    opened(),
+    charged(2025, 6400),
+    paid(1, date(2025, 2, 1), (2025, 6400)),
+    paid(2, date(2025, 2, 8), credit=6400),
+)
+
+
+def refunded(cents: int, reference: str = "R1") -> h.CreditRefunded:
+    (event,) = decided.refund_credit(
+        AFFILIATION.fold(PAID_TWICE), amount_cents=h.Cents(cents), refunded_on=date(2025, 3, 1), reference=reference
     )
-    given(AFFILIATION, *history, *refund).when(decided.reverse_payment, **back(1, 6500, date(2025, 3, 2))).then_refused(
-        decided.ReversalDoesNotFit
+    assert isinstance(event, h.CreditRefunded)
+    return event
+
+
+@pytest.mark.parametrize("cents", [6400, 2500, 1])
+def test_a_payment_that_was_refunded_and_then_taken_back_is_owed_back_and_the_year_stays_paid(cents: int) -> None:
+    history = (*PAID_TWICE, refunded(cents))
+    taken_back = (
+        given(AFFILIATION, *history)
+        .when(decided.reverse_payment, **back(2, 6400, date(2025, 5, 12)))
+        .then(like(h.PaymentReversed, allocations=(), credit_cents=6400, owed_back_cents=cents))
     )
+    after = AFFILIATION.fold((*history, *taken_back))
+    assert (after.credit_cents, after.paid_cents(2025)) == (-cents, 6400)
+    assert decided.reverse_payment(after, **back(2, 6400, date(2025, 5, 12))) == []
+    with pytest.raises(decided.ReversalDoesNotFit):
+        decided.reverse_payment(after, **{**back(2, 6400, date(2025, 5, 13)), "reversed_by": movement(77)})
+    with pytest.raises(decided.MoreThanCredit):
+        decided.refund_credit(after, amount_cents=h.Cents(1), refunded_on=date(2025, 6, 1), reference="R2")
+
+
+def test_what_a_member_owes_back_is_settled_by_what_they_pay_beyond_their_premiums() -> None:
+    owing = AFFILIATION.fold((*PAID_TWICE, refunded(6400)))
+    owing = AFFILIATION.fold(decided.reverse_payment(owing, **back(2, 6400, date(2025, 5, 12))), state=owing)
+    owing = AFFILIATION.fold([charged(2026, 10000)], state=owing)
+
+    less = AFFILIATION.fold(decided.receive_payment(owing, **money(3, 13000, date(2026, 2, 1))), state=owing)
+    assert (less.paid_cents(2026), less.credit_cents) == (10000, -3400)
+    beyond = AFFILIATION.fold(decided.receive_payment(less, **money(4, 4000, date(2026, 3, 1))), state=less)
+    assert beyond.credit_cents == 600
+    with pytest.raises(decided.MoreThanCredit):
+        decided.refund_credit(beyond, amount_cents=h.Cents(601), refunded_on=date(2026, 4, 1), reference="R2")
+    refund = decided.refund_credit(beyond, amount_cents=h.Cents(600), refunded_on=date(2026, 4, 1), reference="R2")
+    assert AFFILIATION.fold(refund, state=beyond).credit_cents == 0
+
+
+def test_credit_that_only_makes_up_for_a_debt_is_not_put_on_a_new_year() -> None:
+    owing = AFFILIATION.fold((*PAID_TWICE, refunded(6400)))
+    owing = AFFILIATION.fold(decided.reverse_payment(owing, **back(2, 6400, date(2025, 5, 12))), state=owing)
+    owing = AFFILIATION.fold(decided.receive_payment(owing, **money(3, 6400, date(2025, 6, 1))), state=owing)
+    assert owing.credit_cents == 0
+    reversed_year = decided.reverse_payment(owing, **back(1, 6400, date(2025, 6, 2)))
+    assert [type(event) for event in reversed_year] == [h.PaymentReversed, h.MissReinstated]
 
 
 def test_credit_is_refunded_once_and_never_more_than_there_is() -> None:

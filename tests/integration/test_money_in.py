@@ -9,12 +9,14 @@ from datetime import date
 import msgspec
 import pytest
 
+from adapters.postgres.looking import worklists
 from adapters.postgres.unit import PostgresUnit
 from application import commands as c
 from domain.bank_account import BalanceDoesNotFollow, StatementContradicts
 from domain.ids import Kind, belonging_to
 from domain.money import Cents
 from domain.payments import Movement, bank_movement_id
+from domain.zorgkas_affiliation.remembered import AFFILIATION
 from tests.world import OUR_ACCOUNT, World, paid
 
 INVITED = date(2025, 1, 20)
@@ -196,6 +198,56 @@ def test_a_reversal_opens_the_year_again(fund):
     assert (report.totals.reversed, report.totals.reversed_cents) == (1, -6400)
     assert open_cents(fund, fund.members[0]) == 6400
     assert_every_cent_has_a_place(fund)
+
+
+def test_a_reversal_of_money_that_was_refunded_is_closed_by_a_person_and_the_member_owes_it(fund):
+    twice = paid(fund.ogms[0], 6400, value_date=date(2025, 3, 3))
+    fund.bank(date(2025, 3, 3), [twice, twice])
+    member = str(fund.members[0])
+    fund.give(
+        c.RefundCredit(
+            command_id=fund.command_id(), member_id=member, amount_cents=6400, refunded_on=date(2025, 3, 5),
+            reference="R1",
+        ),
+        on=date(2025, 3, 5),
+    )  # fmt: skip
+    back = Movement(
+        ordinal=1, amount_cents=Cents(-6400), value_date=date(2025, 3, 6), booked_on=date(2025, 3, 6),
+        communication=fund.ogms[0], communication_kind="structured", reversal="return", reversal_reason="AC04",
+    )  # fmt: skip
+    report = fund.bank(date(2025, 3, 6), [back])
+    assert report.totals.by_reason == {"reversal_without_original": 1}
+    assert_every_cent_has_a_place(fund)
+
+    def allocate(**more):
+        asked = c.AllocateMovement(
+            command_id=fund.command_id(), member_id=member, reason="the second payment came back",
+            movement_id=bank_movement_id(account=OUR_ACCOUNT, year=2025, number=2, ordinal=1), **more,
+        )  # fmt: skip
+        (answered,) = fund.give(asked, on=date(2025, 3, 7))
+        fund.backoffice.catch_up()
+        return answered.answer
+
+    assert allocate().detail["code"] == "NoPaymentToTakeBack"  # two payments of that amount: which one?
+    payments = [bank_movement_id(account=OUR_ACCOUNT, year=2025, number=1, ordinal=ordinal) for ordinal in (1, 2)]
+    affiliation = belonging_to(fund.members[0], Kind.ZORGKAS_AFFILIATION)
+    state = fund.backoffice.store.load(AFFILIATION, [affiliation])[affiliation].state
+    (second,) = [payment for payment in payments if state.refunded_cents(payment)]
+    assert allocate(takes_back=second).outcome == "accepted"
+
+    assert held(fund) == [("reversal_without_original", "allocated", -6400)]
+    assert open_cents(fund, fund.members[0]) == 0
+    assert fund.rows(
+        "SELECT received_cents, allocated_cents, credit_cents, refunded_cents FROM rm_premium_account.affiliation "
+        "WHERE received_cents <> 0"
+    ) == [(6400, 6400, -6400, 6400)]
+    assert_every_cent_has_a_place(fund)
+    (owed,) = [each for each in worklists(fund.backoffice.database) if each.name == "owed-back"]
+    assert (owed.items, owed.amount_cents) == (1, 6400)
+
+    fund.bank(date(2025, 3, 10), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 10), iban="BE43068999999501")])
+    (credit,) = fund.rows("SELECT sum(credit_cents) FROM rm_premium_account.affiliation")[0]
+    assert credit == 0
 
 
 def test_money_that_leaves_without_being_a_reversal_is_for_a_person(fund):

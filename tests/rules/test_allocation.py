@@ -18,6 +18,7 @@ from domain.rules.allocation import (
     allocate,
     amount_on,
     credit_to_year,
+    leaving_credit,
     moves_by_value_date,
     without_credit,
     year_to_credit,
@@ -108,12 +109,13 @@ def test_credit_is_used_oldest_first_freed_and_refunded_latest_first() -> None:
     assert amount_on(used, year=2026, until=APRIL) == 100
     freed = after_moves(used, year_to_credit(used, year=2026, amount_cents=Cents(50)))
     assert amount_on(freed, year=2026) == amount_on(freed, year=2026, until=APRIL) == 100
-    refunded = without_credit(credit, amount_cents=Cents(150))
+    refunded = without_credit(credit, leaving_credit(credit, amount_cents=Cents(150)))
     assert amount_on(refunded, year=CREDIT) == amount_on(refunded, year=CREDIT, until=APRIL) == 50
 
 
 def test_a_movement_that_was_refunded_whole_stays_known() -> None:
-    refunded = without_credit((_piece(1, APRIL, CREDIT, 100),), amount_cents=Cents(100))
+    credit = (_piece(1, APRIL, CREDIT, 100),)
+    refunded = without_credit(credit, leaving_credit(credit, amount_cents=Cents(100)))
     assert refunded == (_piece(1, APRIL, CREDIT, 0),)
 
 
