@@ -26,6 +26,8 @@ BATCH_BYTES_MIN: Final = 1_048_588
 _MAX_BYTES: Final = "max.message.bytes"
 #: How long may pass until a topic that was deleted or made again is noticed.
 WATCH_S: Final = 1.0
+#: How long a broker of a cluster may not know of a topic that another one made.
+LEARNT_WITHIN_S: Final = 3.0
 
 
 class TopicsWrong(Refused):
@@ -140,9 +142,14 @@ class Topics:
     def check(self, wanted: Wanted) -> dict[str, Found]:
         """
         Return the topics as they are. Raises TopicsWrong with all that differs, and BrokerUnavailable.
+
+        The brokers of a cluster learn of a topic one after the other, and we may ask any of them: one that does not
+        know it is asked again for some seconds.
         """
-        with self._asking() as admin:
-            found = _find(admin, [topic.name for topic in wanted.topics])
+        names = {topic.name for topic in wanted.topics}
+        deadline = time.monotonic() + LEARNT_WITHIN_S
+        while (found := self.find(sorted(names))).keys() < names and time.monotonic() < deadline:
+            time.sleep(0.2)
         problems = wanted.problems(found)
         if problems:
             raise TopicsWrong(
