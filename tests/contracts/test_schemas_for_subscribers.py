@@ -1,31 +1,25 @@
 """
-What subscribers are given says what the schemas say: pages, AsyncAPI, the gap detector, and `backoffice schema`.
+What subscribers are given says what the schemas say: pages, the gap detector, and `backoffice schema`.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner
-from jsonschema import Draft7Validator
 
 from console import schema_commands
 from console.schema_commands import GateClosed, check, not_released, pin, register, stale_pages
 from domain.zorgkas_affiliation.remembered import AFFILIATION
-from formats.asyncapi import document
 from formats.contract import SCHEMAS, contract, load
 from formats.published import publish
 from formats.subscriber_pages import pages
 from tests.builders import charged
-from tests.contracts.asyncapi_shape import SHAPE
 from tests.contracts.published_samples import SOURCE, envelope
 
 SUBSCRIBERS = SCHEMAS.parent / "docs" / "subscribers"
@@ -51,60 +45,6 @@ def test_every_record_and_field_is_on_the_page_of_its_topic() -> None:
         assert f"## {schema.raw['name']}\n" in page
         assert all(field["doc"] in page for field in schema.raw["fields"])
     assert all(reason in made["README.md"] for reason in contract().not_published.values())
-
-
-# --- AsyncAPI ---------------------------------------------------------------------------------------------------------
-
-
-def wrong_with(made: Any) -> list[str]:
-    problems = [error.message for error in Draft7Validator(SHAPE).iter_errors(made)]
-    for ref in refs(made):
-        found: Any = made
-        for step in ref.removeprefix("#/").split("/"):
-            found = found.get(step) if isinstance(found, dict) else None
-        if found is None:
-            problems.append(f"{ref} leads nowhere")
-    return problems
-
-
-def refs(part: Any) -> Iterator[str]:
-    if isinstance(part, dict):
-        if "$ref" in part:
-            yield part["$ref"]
-        for value in part.values():
-            yield from refs(value)
-    elif isinstance(part, list):
-        for value in part:
-            yield from refs(value)
-
-
-def test_the_asyncapi_document_is_one_and_all_its_references_lead_somewhere() -> None:
-    made = yaml.safe_load((SUBSCRIBERS / "asyncapi.yaml").read_text(encoding="utf-8"))
-    assert wrong_with(made) == []
-    assert made == document(contract())
-    assert {channel["address"] for channel in made["channels"].values()} == set(contract().topics)
-    released = {schema.record for schema in contract().by_id.values()}
-    assert {message["name"] for message in made["components"]["messages"].values()} == released
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda made: made.update(asyncapi="2.6.0"),
-        lambda made: made.pop("info"),
-        lambda made: made.update(servers=[]),
-        lambda made: made["channels"]["run"]["bindings"]["kafka"].update(partitions=0),
-        lambda made: made["channels"]["run"].pop("address"),
-        lambda made: made["components"]["messages"].pop("RunStarted.v1"),
-        lambda made: made["operations"]["send.run"].update(action="publish"),
-        lambda made: made["operations"]["send.run"]["channel"].update({"$ref": "#/channels/runs"}),
-        lambda made: made["components"]["messages"]["RunStarted.v1"]["payload"].pop("schemaFormat"),
-    ],
-)
-def test_a_spoilt_document_is_noticed(spoil: Callable[[Any], object]) -> None:
-    made = copy.deepcopy(document(contract()))
-    spoil(made)
-    assert wrong_with(made)
 
 
 # --- The gap detector that subscribers copy ---------------------------------------------------------------------------
