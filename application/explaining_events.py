@@ -113,7 +113,8 @@ def _money(
             for part in _parts(event.allocations, year):
                 yield "payment", event.value_date, f"The bank took {euros(part)} back on {event.value_date}."
             if event.owed_back_cents and event.value_date.year == year:
-                text = f"The bank took back {euros(event.owed_back_cents)} that had been refunded: the member owes it back."
+                again = euros(event.owed_back_cents)
+                text = f"The bank took back {again} that had been refunded: the member owes it back."
                 yield "payment", event.value_date, text
         case h.CreditAllocated():
             for part in _parts(event.allocations, year):

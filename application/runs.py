@@ -25,6 +25,7 @@ from application.runs_gates import (
     check_dates,
     check_statements,
     line_of,
+    line_on,
 )
 from application.runs_plan import UNDECIDED, Frozen, Members, Planner, Seen, candidates_of, digest_again, run_id
 from application.runs_ports import Registered, RunBook, RunKey, Totals
@@ -280,7 +281,7 @@ class Runs:
         """
         Return the newest run of a line that was not abandoned.
         """
-        first, last = date(line.year, 1, 1), date(line.year, 12, 31)
+        first, last = date(line.year, 1, 1), line.last_business_date
         runs_of_line = [
             found
             for found in self.book.between(first, last)
@@ -304,7 +305,7 @@ class Runs:
     # --- Checks ------------------------------------------------------------------------------------------------------
 
     def _check_calendar(self, job: str, *, business_date: date, as_of: date) -> None:
-        line = self.line(job, year=business_date.year)
+        line = line_on(self.calendar, job, business_date=business_date, law=self.law)
         if line is None:
             return
         check_dates(line, business_date=business_date, as_of=as_of)
@@ -318,7 +319,7 @@ class Runs:
         return run is not None and self.state(run.run).phase in {"started", "executed"}
 
     def _check_not_too_late(self, run: Registered, as_of: date) -> None:
-        line = self.line(run.key.job, year=run.key.business_date.year)
+        line = line_on(self.calendar, run.key.job, business_date=run.key.business_date, law=self.law)
         if line is not None and line.latest is not None and as_of > line.latest:
             raise TooLate(job=run.key.job, latest=line.latest)
 

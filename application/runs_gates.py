@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from domain.errors import Refused
+from domain.errors import NotFound, Refused
 from domain.events import Used
 from domain.parameters import Parameters
 
@@ -88,7 +88,20 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.records is not None:
             return business_date == self.records
+        if self.reaches_into_next_year:
+            return self.earliest <= business_date <= self.last_business_date
         return business_date.year == self.year
+
+    @property
+    def reaches_into_next_year(self) -> bool:
+        return self.latest is not None and self.latest.year > self.year
+
+    @property
+    def last_business_date(self) -> date:
+        """
+        Return the last business date that a run of this line can have.
+        """
+        return self.latest if self.latest is not None and self.reaches_into_next_year else date(self.year, 12, 31)
 
 
 class Entry(Protocol):
@@ -111,6 +124,19 @@ def line_of(calendar: Calendar, job: str, *, year: int, law: Parameters) -> Line
     """
     entry = next((entry for entry in calendar if entry.job == job), None)
     return None if entry is None else entry.line(law, year=year)
+
+
+def line_on(calendar: Calendar, job: str, *, business_date: date, law: Parameters) -> Line | None:
+    """
+    Return the line that a run with that business date belongs to: that of the year before for as long as it lasts.
+    """
+    try:
+        before = line_of(calendar, job, year=business_date.year - 1, law=law)
+    except (NotFound, Refused):
+        before = None
+    if before is not None and before.reaches_into_next_year and before.covers(business_date):
+        return before
+    return line_of(calendar, job, year=business_date.year, law=law)
 
 
 def business_date_for(calendar: Calendar, job: str, *, as_of: date, law: Parameters) -> date:

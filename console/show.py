@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from console.asking import Asked, MemberType, asks, back_office
+from console.asking import Asked, MemberType, asks, back_office, day_of
 from console.finding import NoSuchLetter, NoSuchMember, NotAStatement, id_named
 from console.journal import note
 from console.output import count, euros, facts, give, heading, out, table
@@ -24,7 +24,20 @@ if TYPE_CHECKING:
     from adapters.wiring import Backoffice
     from console.answers import MemberShown
 
-_LISTS: Final = ("movements", "statements", "to-approve", "to-post", "contradicted", "credit")
+<<<<<<< /work/main/console/show.py
+_LISTS: Final = ("movements", "statements", "to-approve", "to-post", "contradicted", "report-again", "credit", "owed-back")
+=======
+_LISTS: Final = (
+    "movements",
+    "statements",
+    "to-approve",
+    "to-post",
+    "contradicted",
+    "report-again",
+    "credit",
+    "owed-back",
+)
+>>>>>>> /tmp/gaps/new
 _PURPOSE_MIN: Final = 10
 
 
@@ -264,7 +277,10 @@ def show_worklist(asked: Asked, name: str, after: str | None, limit: int) -> Non
 
     with back_office(asked) as backoffice:
         backoffice.catch_up()
-        items = worklist(backoffice.database, name, limit=limit, after=id_named(after) if after else None)
+        items = worklist(
+            backoffice.database, name, law=backoffice.law, as_of=day_of(asked, backoffice), limit=limit,
+            after=id_named(after) if after else None,
+        )  # fmt: skip
 
     def show() -> None:
         if not items:

@@ -38,7 +38,7 @@ def today_command(asked: Asked) -> None:
             on=day,
             since=since,
             calendar=[_line(line) for line in lines],
-            worklists=worklists(backoffice.database),
+            worklists=worklists(backoffice.database, law=backoffice.law, as_of=day),
             accounts=chains(backoffice.database),
         )
     give(found, lambda: _show(found), as_json=asked.as_json)

@@ -121,11 +121,15 @@ def _agency_report(day: Days) -> Dates:
 
 
 def _agency_correction(day: Days) -> Dates:
+    """
+    No text names a last day. It stays possible until the next letters are made: a report that stands keeps its years
+    out of them (open questions 4 and 25).
+    """
     decisive = day("arrears/corrections_until")
     return Dates(
         earliest=decisive + _DAY,
         planned=decisive + _DAY,
-        latest=date(day.year, 12, 31),
+        latest=day("arrears/letter_by").replace(year=day.year + 1),
         statements_until=decisive,
         needs=("agency_report",),
     )

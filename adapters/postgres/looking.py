@@ -16,6 +16,7 @@ from psycopg.rows import class_row
 
 from adapters.postgres.database import OWNER, READER, WRITER, Database
 from domain.ids import owner_of
+from domain.parameters import Parameters
 
 PAGE_MAX: Final = 1_000
 
@@ -177,6 +178,22 @@ _LISTS: Final[Mapping[str, tuple[str, LiteralString]]] = {
             "WHERE contradicted_on IS NOT NULL"
         ),
     ),
+    "report-again": (
+<<<<<<< /work/main/adapters/postgres/looking.py
+        "reported, and money that can take it back known only after the correction: backoffice run plan agency_correction",
+=======
+        "reported, and money known since may take it back: backoffice run plan agency_correction",
+>>>>>>> /tmp/gaps/new
+        (
+            "SELECT r.letter_id, r.stream, sum(p.amount_cents)::bigint, max(p.recorded_on), "
+            "'on the account by ' || max(p.value_date) FROM rm_letters.agency_report r "
+            "JOIN rm_payments.payment p USING (stream) WHERE r.corrected_on IS NULL AND p.reversed_by IS NULL "
+            "AND p.value_date <= (extract(year FROM r.reported_on) || '-' || %(prevents_fine_until)s)::date "
+            "AND p.recorded_on > (SELECT max(done.business_date) FROM rm_runs.run done WHERE "
+            "done.job = 'agency_correction' AND done.state = 'settled' AND done.business_date > r.reported_on) "
+            "GROUP BY r.letter_id, r.stream"
+        ),
+    ),
     "credit": (
         "members with credit",
         (
@@ -197,7 +214,12 @@ _LISTS: Final[Mapping[str, tuple[str, LiteralString]]] = {
 WORKLISTS: Final = tuple(_LISTS)
 
 
-def worklists(database: Database) -> Sequence[Worklist]:
+def _of_the_law(law: Parameters, as_of: date) -> Mapping[str, object]:
+    dated = law["arrears/corrections_until"].dated_on(as_of)
+    return {"prevents_fine_until": dated.value if dated else "12-31"}
+
+
+def worklists(database: Database, *, law: Parameters, as_of: date) -> Sequence[Worklist]:
     """
     Return every worklist with its count and amount, also those that are empty.
     """
@@ -207,13 +229,16 @@ def worklists(database: Database) -> Sequence[Worklist]:
             counted: Any = session.execute(
                 "SELECT count(*), coalesce(sum(amount), 0)::bigint FROM ("  # noqa: S608  # from the table above, nothing else
                 + query
-                + ") AS list (id, member, amount, day, why)"
+                + ") AS list (id, member, amount, day, why)",
+                _of_the_law(law, as_of),
             ).fetchone()
             found.append(Worklist(name=name, what=what, items=counted[0], amount_cents=counted[1]))
     return found
 
 
-def worklist(database: Database, name: str, *, limit: int, after: UUID | None = None) -> Sequence[WorkItem]:
+def worklist(
+    database: Database, name: str, *, law: Parameters, as_of: date, limit: int, after: UUID | None = None
+) -> Sequence[WorkItem]:
     """
     Return lines of one worklist in id order, those after an id.
     """
@@ -221,8 +246,8 @@ def worklist(database: Database, name: str, *, limit: int, after: UUID | None = 
         rows = session.execute(
             "SELECT id, member, amount, day, why FROM ("  # noqa: S608  # from the table above, nothing else
             + _LISTS[name][1]
-            + ") AS list (id, member, amount, day, why) WHERE id > %s ORDER BY id LIMIT %s",
-            [after or UUID(int=0), limit],
+            + ") AS list (id, member, amount, day, why) WHERE id > %(after)s ORDER BY id LIMIT %(limit)s",
+            {**_of_the_law(law, as_of), "after": after or UUID(int=0), "limit": limit},
         ).fetchall()
     return [_work_item(row) for row in rows]
 

@@ -116,16 +116,20 @@ def correct_report(
     state: Affiliation, *, member: MemberFacts, as_of: date, law: Parameters
 ) -> Selected[HappenedToAffiliation] | PassedOver:
     """
-    Take the report of the year back when money on the account by 15 October left too few years incomplete.
+    Take the last report back when money on the account by 15 October left too few years incomplete.
 
-    Statements may come later: `as_of` may be any day of the year after the report.
+    Statements may come later, also in the next year: until 15 October the report of the year before is the last one.
 
     Rules: ZB-4, ZB-10. Law: order of 30 November 2018, art. 82, 7°.
     """
-    until, used = rules.corrections_until(letter_year=as_of.year, law=law)
-    minimum, least = rules.report_unpaid_years_min(letter_year=as_of.year, law=law)
+    letter_year = as_of.year
+    until, used = rules.corrections_until(letter_year=letter_year, law=law)
+    if as_of <= until:
+        letter_year -= 1
+        until, used = rules.corrections_until(letter_year=letter_year, law=law)
+    minimum, least = rules.report_unpaid_years_min(letter_year=letter_year, law=law)
     values = (used, least)
-    letter = _letter_of(state, as_of.year)
+    letter = _letter_of(state, letter_year)
     if letter is None or letter.report_id is None:
         return _passed("not_reported", values)
     if letter.corrected:

@@ -116,7 +116,12 @@ def test_who_is_not_reported_and_why() -> None:
     value_date  as_of       answer           # ZB-4, ZB-10: money on the account by 15 October still prevents the fine
     2025-10-15  2025-10-16  corrected
     2025-10-15  2025-11-20  corrected        # the statement came late
+    2025-10-12  2026-01-10  corrected        # or not before the next year
+    2025-10-15  2026-09-01  corrected
+    2025-10-15  2026-10-15  corrected        # what is planned that late is refused by the calendar
+    2025-10-15  2026-10-16  not_reported     # from now on the report of 2026 is the last one
     2025-10-16  2025-10-20  still_unpaid
+    2025-10-16  2026-01-10  still_unpaid
     -           2025-10-16  still_unpaid
 """)
 def test_what_takes_a_report_back(value_date: date | None, as_of: date, answer: str) -> None:

@@ -68,7 +68,7 @@ def plan(runs: Runs, job: str, business_date: date, as_of: date | None = None) -
     registered_letters  2026  2026-05-01  2026-06-01  2026-09-01  -           2026-04-30
     registered_letters  2018  2018-01-01  2018-03-01  2018-03-31  -           2017-04-30   # the procedure until 2018
     agency_report       2026  2026-10-06  2026-10-06  2026-10-10  -           2026-10-05
-    agency_correction   2026  2026-10-16  2026-10-16  2026-12-31  -           2026-10-15
+    agency_correction   2026  2026-10-16  2026-10-16  2027-09-01  -           2026-10-15   # open question 25
     reminders           2026  2026-05-01  2026-11-15  2026-11-30  -           -
 """)
 def test_the_days_of_the_year_are_those_of_the_law(
@@ -106,6 +106,8 @@ def test_a_year_that_nobody_checked_has_no_calendar() -> None:
     agency_report       2026-10-05     2026-10-05  TooEarly
     agency_report       2026-10-11     2026-10-11  TooLate
     agency_correction   2026-10-15     2026-10-15  TooEarly
+    agency_correction   2026-09-02     2026-09-02  TooEarly     # of 2025 too late, of 2026 too early
+    agency_correction   2027-01-10     2027-01-11  NotToday
     reminders           2026-12-01     2026-12-01  TooLate
 """)
 def test_both_sides_of_every_boundary_day(
@@ -139,6 +141,31 @@ def test_the_report_waits_for_the_statements_of_5_october(runs: Runs) -> None:
     with pytest.raises(StatementsMissing, match="2026-10-05"):
         plan(until_4_october, "agency_report", date(2026, 10, 6))
     assert plan(runs, "agency_report", date(2026, 10, 6)).items == 0
+
+
+def test_a_correction_whose_statement_comes_in_january_is_still_made(runs: Runs) -> None:
+    settle_all(runs, "deadline", date(2026, 5, 1))
+    settle_all(runs, "registered_letters", date(2026, 6, 1))
+    settle_all(runs, "agency_report", date(2026, 10, 6))
+    until_11_october = replace(runs, statements_cover=lambda day: day if day <= date(2026, 10, 11) else None)
+    for day in (date(2026, 12, 31), date(2027, 1, 10)):
+        (line,) = [
+            line
+            for line in today(until_11_october, as_of=day, since=SINCE)
+            if line.job == "agency_correction" and line.year == 2026
+        ]
+        assert line.status == "waiting"
+        assert "until=2026-10-15" in line.waits_for
+    january = date(2027, 1, 11)
+    planned = plan(runs, "agency_correction", january)
+    runs.approve(planned.run, digest=planned.digest, actor=BERT)
+    runs.execute(planned.run, as_of=january, actor=ANN)
+    runs.settle(planned.run, actor=ANN)
+    assert not [
+        line
+        for line in today(runs, as_of=january, since=SINCE)
+        if line.job == "agency_correction" and line.year == 2026
+    ]
 
 
 def test_what_was_approved_in_time_is_not_executed_too_late(runs: Runs) -> None:
