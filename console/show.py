@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from adapters.wiring import Backoffice
     from console.answers import MemberShown
 
-<<<<<<< /work/main/console/show.py
-_LISTS: Final = ("movements", "statements", "to-approve", "to-post", "contradicted", "report-again", "credit", "owed-back")
-=======
 _LISTS: Final = (
     "movements",
     "statements",
@@ -37,7 +34,6 @@ _LISTS: Final = (
     "credit",
     "owed-back",
 )
->>>>>>> /tmp/gaps/new
 _PURPOSE_MIN: Final = 10
 
 

@@ -179,11 +179,7 @@ _LISTS: Final[Mapping[str, tuple[str, LiteralString]]] = {
         ),
     ),
     "report-again": (
-<<<<<<< /work/main/adapters/postgres/looking.py
-        "reported, and money that can take it back known only after the correction: backoffice run plan agency_correction",
-=======
         "reported, and money known since may take it back: backoffice run plan agency_correction",
->>>>>>> /tmp/gaps/new
         (
             "SELECT r.letter_id, r.stream, sum(p.amount_cents)::bigint, max(p.recorded_on), "
             "'on the account by ' || max(p.value_date) FROM rm_letters.agency_report r "

@@ -242,15 +242,11 @@ def test_a_reversal_of_money_that_was_refunded_is_closed_by_a_person_and_the_mem
         "WHERE received_cents <> 0"
     ) == [(6400, 6400, -6400, 6400)]
     assert_every_cent_has_a_place(fund)
-<<<<<<< /work/main/tests/integration/test_money_in.py
-    (owed,) = [each for each in worklists(fund.backoffice.database, law=fund.backoffice.law, as_of=date(2025, 3, 7)) if each.name == "owed-back"]
-=======
     (owed,) = [
         each
         for each in worklists(fund.backoffice.database, law=fund.backoffice.law, as_of=date(2025, 3, 7))
         if each.name == "owed-back"
     ]
->>>>>>> /tmp/gaps/new
     assert (owed.items, owed.amount_cents) == (1, 6400)
 
     fund.bank(date(2025, 3, 10), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 10), iban="BE43068999999501")])

@@ -143,31 +143,6 @@ def test_the_report_waits_for_the_statements_of_5_october(runs: Runs) -> None:
     assert plan(runs, "agency_report", date(2026, 10, 6)).items == 0
 
 
-def test_a_correction_whose_statement_comes_in_january_is_still_made(runs: Runs) -> None:
-    settle_all(runs, "deadline", date(2026, 5, 1))
-    settle_all(runs, "registered_letters", date(2026, 6, 1))
-    settle_all(runs, "agency_report", date(2026, 10, 6))
-    until_11_october = replace(runs, statements_cover=lambda day: day if day <= date(2026, 10, 11) else None)
-    for day in (date(2026, 12, 31), date(2027, 1, 10)):
-        (line,) = [
-            line
-            for line in today(until_11_october, as_of=day, since=SINCE)
-            if line.job == "agency_correction" and line.year == 2026
-        ]
-        assert line.status == "waiting"
-        assert "until=2026-10-15" in line.waits_for
-    january = date(2027, 1, 11)
-    planned = plan(runs, "agency_correction", january)
-    runs.approve(planned.run, digest=planned.digest, actor=BERT)
-    runs.execute(planned.run, as_of=january, actor=ANN)
-    runs.settle(planned.run, actor=ANN)
-    assert not [
-        line
-        for line in today(runs, as_of=january, since=SINCE)
-        if line.job == "agency_correction" and line.year == 2026
-    ]
-
-
 def test_what_was_approved_in_time_is_not_executed_too_late(runs: Runs) -> None:
     settle_all(runs, "deadline", date(2026, 5, 1))
     planned = plan(runs, "registered_letters", date(2026, 9, 1))
