@@ -142,38 +142,42 @@ class Batch:
         keys = {self._keeper.key_of(record.key) for record in records if record.key is not None}
         waiting = letters.waiting_keys(self._cursor, self._name, place.topic, keys)
         good: list[tuple[Record, Any]] = []
+        read, chain_of, latest_ms = self._effect.read, self._effect.chain_of, self._latest_ms
+        taken, epoch, tombstones = place.high_water, place.epoch, place.tombstones
         for index, record in enumerate(records):
             try:
-                message = self._effect.read(record, latest_ms=self._latest_ms)
+                message = read(record, latest_ms=latest_ms)
             except NotOurMessage as bad:
                 if bad.kind == "TOMBSTONE":
-                    place = place._replace(tombstones=place.tombstones + 1)
+                    tombstones += 1
                 else:
                     self._park_bad(index, record, bad, waiting)
                 continue
-            chain = self._effect.chain_of(message)
+            chain = chain_of(message)
             if chain is not None:
-                if self._is_repeat(index, record, chain, place):
+                if self._is_repeat(index, record, chain, taken, epoch):
                     continue
-                place = place._replace(high_water=chain.sequence, epoch=chain.epoch)
-            if self._waits(record, waiting):
+                taken, epoch = chain.sequence, chain.epoch
+            if waiting and self._waits(record, waiting):
                 self._park(record, BEHIND, _BEHIND, chain)
             else:
                 good.append((record, message))
         self._apply(good, waiting, records)
-        place = place._replace(next_offset=records[-1].offset + 1, standing="")
+        place = place._replace(
+            next_offset=records[-1].offset + 1, high_water=taken, epoch=epoch, tombstones=tombstones, standing=""
+        )
         places.move(self._cursor, self._name, place)
         return place
 
     # --- In order, and once ------------------------------------------------------------------------------------------
 
-    def _is_repeat(self, index: int, record: Record, chain: Chain, place: Place) -> bool:
+    def _is_repeat(self, index: int, record: Record, chain: Chain, taken: int | None, epoch: str) -> bool:
         """
-        Tell whether the message was taken before. Raises _EndsBefore when one before it is missing.
+        Tell whether the message was taken before: `taken` and `epoch` are those of the last one that was. Raises
+        _EndsBefore when one before it is missing.
         """
-        taken = place.high_water
         if taken is not None and chain.sequence <= taken:
-            if chain.epoch != place.epoch:
+            if chain.epoch != epoch:
                 raise _EndsBefore(index, OtherHistory(**_where(record)))
             return True
         if not self._follows(chain.previous, taken, record):
@@ -187,7 +191,7 @@ class Batch:
         if previous is None:
             return taken is None
         if taken is not None and previous <= taken:
-            return True
+            return True  # nearly always
         known = letters.parked_sequences(self._cursor, self._name, record, -1 if taken is None else taken)
         known = {**known, **self._parked}
         while previous is not None and (taken is None or previous > taken):
@@ -248,7 +252,7 @@ class Batch:
             logger.warning("A message was parked", extra={"action": "consumer.parked", "code": code, **_where(record)})
 
     def _waits(self, record: Record, waiting: set[bytes]) -> bool:
-        return bool(waiting) and record.key is not None and self._keeper.key_of(record.key) in waiting
+        return record.key is not None and self._keeper.key_of(record.key) in waiting
 
     def _stops(self, record: Record, waiting: set[bytes]) -> None:
         if record.key is not None:

@@ -19,6 +19,7 @@ import psycopg
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from adapters.garbage import rare_collections
 from adapters.kafka import clients
 from adapters.kafka.clients import BrokerUnavailable
 from adapters.postgres import consumer_positions as places
@@ -94,6 +95,10 @@ class Loop:
         """
         Work until told to stop. Raises OtherTopic and TooManyDeadLetters.
         """
+        with rare_collections():
+            self._run()
+
+    def _run(self) -> None:
         attempt = 0
         while not self.stop.is_set():
             try:

@@ -1,8 +1,9 @@
 """
 Public records as bytes: a zero byte, the schema's id in four, then Avro. What is not ours is refused, with a code.
 
-Written by `formats.avro_writer`, read by fastavro. Each message says by its id with which schema it was written; ids
-stand in `schemas/ids.yaml`, so that no registry is needed to read. A reader gets the newest version that we know.
+Written by `formats.avro_writer`, read by `formats.avro_reader` when all is well and by fastavro otherwise. Each message
+says by its id with which schema it was written; ids stand in `schemas/ids.yaml`, so that no registry is needed to read.
+A reader gets the newest version that we know.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 import fastavro
@@ -18,6 +19,7 @@ from fastavro.schema import SchemaParseException
 from fastavro.types import Schema as ParsedSchema
 
 from domain.errors import Unreadable
+from formats.avro_reader import Read, Unusual, reader_of
 from formats.cloudevents import CloudEvent, HeadersUnreadable, read_headers
 from formats.contract import Contract, Schema, contract
 
@@ -62,6 +64,8 @@ class Reader:
     def __init__(self, of: Contract) -> None:
         self._contract = of
         self._writers: dict[int, tuple[Schema, ParsedSchema, ParsedSchema | None]] = {}
+        #: By the frame of a message: what reads messages of a newest version quickly.
+        self._quick: dict[bytes, tuple[Schema, Read]] = {}
 
     def read(
         self, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None, *, topic: str | None = None
@@ -81,6 +85,15 @@ class Reader:
         """
         Return the schema that a value was written with, and its fields in the newest version. Raises NotOurMessage.
         """
+        quick = None if value is None else self._quick.get(value[: _FRAME.size])
+        if quick is not None and value is not None and len(value) <= MESSAGE_BYTES_MAX:
+            try:
+                return quick[0], quick[1](value, _FRAME.size)[0]
+            except Unusual:
+                pass  # fastavro says what it is, or what is wrong with it
+        return self._read_carefully(value)
+
+    def _read_carefully(self, value: bytes | None) -> tuple[Schema, Mapping[str, Any]]:
         number = _id_of(value)
         found = self._writers.get(number) or self._parsed(number)
         schema, writer, reader = found
@@ -105,6 +118,8 @@ class Reader:
         writer = parsed(schema)
         reader = None if newest is schema else parsed(newest)
         self._writers[number] = (schema, writer, reader)
+        if reader is None:
+            self._quick[frame(schema)] = (schema, reader_of(schema.raw))
         return self._writers[number]
 
     def _event(self, headers: Iterable[tuple[str, bytes | None]], schema: Schema) -> CloudEvent:
@@ -112,7 +127,7 @@ class Reader:
             event = read_headers(headers)
         except HeadersUnreadable as error:
             raise NotOurMessage("ENVELOPE", error.problem, record=schema.name) from None
-        if event.type != schema.record or event.dataschema != dataschema(schema):
+        if event.type != schema.record or event.dataschema != _dataschema(schema.record, schema.version):
             raise NotOurMessage("ENVELOPE", "its headers name another record than its value", record=schema.name)
         return event
 
@@ -154,7 +169,7 @@ def check_placed(
     event = received.event
     if event is None or key is None:
         raise NotOurMessage("ENVELOPE", "it has no headers or no key", record=received.record_name)
-    if event.partition_key.encode() != key or str(next(iter(received.fields.values()))) != event.partition_key:
+    if event.partition_key.encode() != key or _as_key(next(iter(received.fields.values()))) != event.partition_key:
         raise NotOurMessage("ENVELOPE", "its key is not that of its record", record=received.record_name)
     if timestamp_ms > latest_ms or timestamp_ms < 0:
         raise NotOurMessage("ENVELOPE", "its time lies in the future", record=received.record_name)
@@ -164,7 +179,20 @@ def dataschema(schema: Schema) -> str:
     """
     Return the name of a schema as headers carry it; it needs no registry to be understood.
     """
-    return f"urn:backoffice:schema:{schema.record}:{schema.version}"
+    return _dataschema(schema.record, schema.version)
+
+
+@lru_cache(maxsize=1_024)
+def _dataschema(record: str, version: int) -> str:
+    return f"urn:backoffice:schema:{record}:{version}"
+
+
+@lru_cache(maxsize=65_536, typed=True)
+def _as_key(value: Any) -> str:
+    """
+    Return the first field of a record as its key is written; the messages of one stream have the same.
+    """
+    return str(value)
 
 
 def frame(schema: Schema) -> bytes:

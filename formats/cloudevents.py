@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -20,10 +21,12 @@ _SPEC: Final = ("ce_specversion", b"1.0")
 _CONTENT: Final = ("content-type", CONTENT_TYPE.encode())
 #: Fixed width, so that text order is number order, as the `sequence` extension asks.
 SEQUENCE_DIGITS: Final = 19
-_SEQUENCE: Final = re.compile(rb"[0-9]{19}")
-_ID: Final = re.compile(r"(?P<source>.{1,200}):(?P<stream>[0-9a-f-]{36}):(?P<version>[1-9][0-9]{0,9})", re.DOTALL)
+_ID: Final = re.compile(rb"[0-9a-f-]{36}")
+_VERSION: Final = re.compile(rb"[1-9][0-9]{0,9}")
+_SOURCE_BYTES_MAX: Final = 200
 _HEADERS_MAX: Final = 64
 _HEADER_BYTES_MAX: Final = 1024
+_OTHER_FORM: Final = "one of its headers has another form than ours"
 
 
 class HeadersUnreadable(Exception):
@@ -99,47 +102,103 @@ def headers_of(
 
 def read_headers(headers: Iterable[tuple[str, bytes | None]]) -> CloudEvent:
     """
-    Return what the headers say; other headers, such as those of a tracing tool, are passed over.
+    Return what the headers say; other headers, such as those of a tracing tool, are passed over. `time` is in UTC.
 
     Raises HeadersUnreadable.
     """
     found = _ours(headers)
-    if found["ce_specversion"] != b"1.0" or found["content-type"] != CONTENT_TYPE.encode():
+    source, type_, dataschema, epoch = _about((
+        found["ce_specversion"], found["content-type"], found["ce_source"], found["ce_type"], found["ce_dataschema"],
+        found["ce_epoch"],
+    ))  # fmt: skip
+    subject, raw_id, sequence = found["ce_subject"], found["ce_id"], _number(found["ce_sequence"])
+    before, run = found.get("ce_previoussequence"), found.get("ce_runid")
+    previous = None if before is None else _number(before)
+    if previous is not None and previous >= sequence:
+        raise HeadersUnreadable("its previous sequence is not before its own")
+    prefix = b"%b:%b:" % (found["ce_source"], subject)
+    version = raw_id[len(prefix) :]
+    if not raw_id.startswith(prefix) or not _VERSION.fullmatch(version):
+        raise HeadersUnreadable("its id, its source and its subject do not belong together")
+    return CloudEvent(
+        raw_id.decode(), source, type_, _moment(found["ce_time"]), _stream(subject), int(version), dataschema,
+        _text(found["ce_partitionkey"]), sequence, previous, epoch, None if run is None else _stream(run),
+    )  # fmt: skip
+
+
+# --- Each part; what many messages have is read once ------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1_024)
+def _about(raw: tuple[bytes, bytes, bytes, bytes, bytes, bytes]) -> tuple[str, str, str, str]:
+    *form, source, type_, dataschema, epoch = raw
+    if form != [_SPEC[1], _CONTENT[1]]:
         raise HeadersUnreadable("its headers are not of a CloudEvent 1.0 in Avro")
-    match = _ID.fullmatch(found["ce_id"].decode(errors="replace"))
-    if match is None or match["stream"].encode() != found["ce_subject"]:
-        raise HeadersUnreadable("its id and its subject do not belong together")
+    if not 0 < len(source) <= _SOURCE_BYTES_MAX:
+        raise HeadersUnreadable(_OTHER_FORM)
+    return _text(source), _text(type_), _text(dataschema), _text(epoch)
+
+
+@lru_cache(maxsize=65_536)
+def _text(value: bytes) -> str:
     try:
-        time = datetime.fromisoformat(found["ce_time"].decode())
-        run = found.get("ce_runid")
-        event = CloudEvent(
-            id=match[0],
-            source=found["ce_source"].decode(),
-            type=found["ce_type"].decode(),
-            time=time,
-            stream=UUID(match["stream"]),
-            stream_version=int(match["version"]),
-            dataschema=found["ce_dataschema"].decode(),
-            partition_key=found["ce_partitionkey"].decode(),
-            sequence=_sequence(found["ce_sequence"]),
-            previous_sequence=_sequence(found["ce_previoussequence"]) if "ce_previoussequence" in found else None,
-            epoch=found["ce_epoch"].decode(),
-            run=UUID(run.decode()) if run is not None else None,
-        )
-    except ValueError:  # not UTF-8, not an id, not a moment, not a number
-        raise HeadersUnreadable("one of its headers has another form than ours") from None
-    _check(event, match["source"])
-    return event
+        return value.decode()
+    except UnicodeDecodeError:
+        raise HeadersUnreadable(_OTHER_FORM) from None
 
 
-_NEEDED: Final = (
+@lru_cache(maxsize=65_536)
+def _stream(value: bytes) -> UUID:
+    if not _ID.fullmatch(value):
+        raise HeadersUnreadable(_OTHER_FORM)
+    try:
+        return UUID(value.decode())
+    except ValueError:
+        raise HeadersUnreadable(_OTHER_FORM) from None
+
+
+@lru_cache(maxsize=4_096)
+def _moment(value: bytes) -> datetime:
+    try:
+        time = datetime.fromisoformat(value.decode())
+        if time.tzinfo is None:
+            raise HeadersUnreadable("its time has no zone")
+        return time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise HeadersUnreadable(_OTHER_FORM) from None
+
+
+def _number(value: bytes) -> int:
+    if len(value) != SEQUENCE_DIGITS or not value.isdigit():
+        raise HeadersUnreadable(_OTHER_FORM)
+    return int(value)
+
+
+_NEEDED: Final = frozenset({
     "ce_specversion", "content-type", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_dataschema",
     "ce_partitionkey", "ce_sequence", "ce_epoch",
-)  # fmt: skip
+})  # fmt: skip
 _KNOWN: Final = frozenset({*_NEEDED, "ce_previoussequence", "ce_runid"})
 
 
 def _ours(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes]:
+    pairs = headers if isinstance(headers, list) else list(headers)
+    found = dict(pairs)
+    # As we write them, which is nearly always: ours alone, each once, and small together.
+    try:
+        plain = (
+            len(found) == len(pairs) and found.keys() <= _KNOWN and sum(map(len, found.values())) <= _HEADER_BYTES_MAX
+        )
+    except TypeError:  # one is empty
+        plain = False
+    if not plain:
+        found = _sorted_out(pairs)
+    if not found.keys() >= _NEEDED:
+        raise HeadersUnreadable("headers are missing")
+    return found
+
+
+def _sorted_out(headers: list[tuple[str, bytes | None]]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for count, (name, value) in enumerate(headers):
         if count >= _HEADERS_MAX or (value is not None and len(value) > _HEADER_BYTES_MAX):
@@ -148,21 +207,4 @@ def _ours(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes]:
             if name in found or value is None:
                 raise HeadersUnreadable("one of its headers stands there twice or is empty")
             found[name] = value
-    if any(name not in found for name in _NEEDED):
-        raise HeadersUnreadable("headers are missing")
     return found
-
-
-def _sequence(value: bytes) -> int:
-    if not _SEQUENCE.fullmatch(value):
-        raise ValueError
-    return int(value)
-
-
-def _check(event: CloudEvent, source: str) -> None:
-    if source != event.source:
-        raise HeadersUnreadable("its id names another source than its headers")
-    if event.time.tzinfo is None:
-        raise HeadersUnreadable("its time has no zone")
-    if event.previous_sequence is not None and event.previous_sequence >= event.sequence:
-        raise HeadersUnreadable("its previous sequence is not before its own")

@@ -8,7 +8,8 @@ So a read model that is fed from Kafka folds with the same code as one that is f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date
+from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -120,17 +121,22 @@ def to_ledger_facts(received: Received) -> Envelope | None:
     if read is None:
         return None
     ce = received.event
-    commit = Commit(command_id=_NOT_TOLD, actor="", business_date=_NO_DAY, cause="published", run=_run(ce.run))
-    return Envelope(
-        position=ce.sequence,
-        stream=StreamId(ce.stream),
-        version=ce.stream_version,
-        type=f"{received.record_name}/{received.version}",
-        recorded_at=ce.time.astimezone(UTC),
-        event=read(received.fields),
-        commit=commit,
-    )
+    name = _type_of(received.record_name, received.version)
+    event = read(received.fields)
+    return Envelope(ce.sequence, StreamId(ce.stream), ce.stream_version, name, ce.time, event, _commit_of(ce.run))
 
 
-def _run(run: UUID | None) -> StreamId | None:
-    return None if run is None else StreamId(run)
+@lru_cache(maxsize=1_024)
+def _type_of(record_name: str, version: int) -> str:
+    return f"{record_name}/{version}"
+
+
+@lru_cache(maxsize=1_024)
+def _commit_of(run: UUID | None) -> Commit:
+    """
+    Return what is told of a commit: its run. The events of a run come one after the other.
+    """
+    return Commit(
+        command_id=_NOT_TOLD, actor="", business_date=_NO_DAY, cause="published",
+        run=None if run is None else StreamId(run),
+    )  # fmt: skip

@@ -198,6 +198,7 @@ def test_a_header_that_is_missing_empty_or_there_twice_is_refused(name: str) -> 
     ce_subject           00000000-0000-0000-0000-000000000000
     ce_time              yesterday
     ce_time              2026-01-20T09:30:00                                            # no zone
+    ce_time              0001-01-01T00:00:00+14:00                                      # before there were days
     ce_sequence          seven
     ce_sequence          -000000000000000007
     ce_previoussequence  0000000000000000007                                            # not before its own
