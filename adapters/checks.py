@@ -37,6 +37,10 @@ LINTERS: tuple[Step, ...] = (
     Step("types", _module("mypy")),
     Step("import contracts", (str(_BESIDE_PYTHON / "lint-imports"), "--no-cache")),
 )
+#: A process per processor, each with servers of its own; the tests of a file stay together, in the order of collection.
+SIDE_BY_SIDE: tuple[str, ...] = (
+    "--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder", "--durations=15",
+)  # fmt: skip
 
 
 def check(*, pytest_arguments: Sequence[str], say: Callable[[str], None]) -> int:
@@ -45,7 +49,7 @@ def check(*, pytest_arguments: Sequence[str], say: Callable[[str], None]) -> int
 
     With arguments for pytest only those tests run: that is how one works, not how a change lands.
     """
-    tests = Step("tests", _module("pytest", *pytest_arguments))
+    tests = Step("tests", _module("pytest", *(pytest_arguments or SIDE_BY_SIDE)))
     steps = (tests,) if pytest_arguments else (*LINTERS, tests)
     failed = [step.title for step in steps if not _passes(step, say)]
     if failed:
