@@ -26,6 +26,7 @@ from application.explaining import Explanation
 from application.money_in import StatementReport
 from application.suggesting import Suggestion
 from application.take_commands import Answered
+from console.answers_of_kafka import ANSWERS_OF_KAFKA
 from console.answers_of_letters import LetterList, LettersMade, Proved
 from console.answers_of_runs import (
     AgencyFile,
@@ -295,26 +296,6 @@ class Ids(Answer, frozen=True, kw_only=True):
     ids: Sequence[UUID]
 
 
-class StackPart(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    One part of the stack.
-    """
-
-    name: str
-    state: str
-    address: str
-    version: str
-    pid: int | None
-
-
-class StackShown(Answer, frozen=True, kw_only=True):
-    """
-    `stack`: every part as it is now.
-    """
-
-    parts: Sequence[StackPart]
-
-
 class QuarantinedFile(msgspec.Struct, frozen=True, kw_only=True):
     """
     One rejected file; nothing here comes out of the file itself.
@@ -371,8 +352,8 @@ ANSWERS: Final[Mapping[str, type[Answer]]] = {
     "schedule": Rang,
     "doctor": Examined,
     "ids": Ids,
-    "stack": StackShown,
     "demo": Demonstrated,
+    **ANSWERS_OF_KAFKA,
 }
 
 

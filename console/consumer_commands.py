@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
+from console.answers_of_kafka import Compared, Consumed, DeadLetter, DeadLetters, Retried
 from console.asking import Asked, asks, back_office
 from console.exits import Exit
 from console.output import count, facts, give, out, say, table
@@ -35,70 +34,6 @@ class NoSuchConsumer(NotFound):
     """
     This release has no consumer of that name, so its letters cannot be tried again; only looked at and discarded.
     """
-
-
-class Consumed(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    How many messages a consumer took, and how many letters of it wait.
-    """
-
-    consumer: str
-    messages: int
-    letters_waiting: int
-
-
-class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    The premium account from the store and from Kafka. `unlike` names affiliations that differ, at most twenty.
-    """
-
-    store_affiliations: int
-    kafka_affiliations: int
-    store_sha256: str
-    kafka_sha256: str
-    equal: bool
-    unlike: list[str]
-
-
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    One dead letter that waits for itself, without anything of what it says; `behind` others wait for it.
-    """
-
-    number: int
-    consumer: str
-    topic: str
-    partition: int
-    offset: int
-    key: str
-    code: str
-    problem: str
-    bytes: int | None
-    schema_id: int | None
-    header_names: Sequence[str]
-    attempts: int
-    parked_at: datetime
-    behind: int
-
-
-class LetterList(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    The letters that wait, one line for each key.
-    """
-
-    letters: list[Letter]
-
-
-class Retried(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What trying again did; `stopped_at` is the letter that still cannot be taken, and why.
-    """
-
-    taken: int
-    still_waiting: int
-    stopped_at: int | None
-    code: str
-    problem: str
 
 
 # --- consume ----------------------------------------------------------------------------------------------------------
@@ -293,7 +228,7 @@ def dead_letters_list(asked: Asked, consumer: str | None) -> None:
         headers = ("number", "consumer", "topic", "offset", "code", "behind it", "parked (UTC)")
         table(headers, rows, right=("number", "offset", "behind it"))
 
-    give(LetterList(letters=[_letter(each) for each in found]), show, as_json=asked.as_json)
+    give(DeadLetters(letters=[_letter(each) for each in found]), show, as_json=asked.as_json)
 
 
 @dead_letters_command.command("show")
@@ -377,6 +312,6 @@ def _effect_of(backoffice: Backoffice, number: int) -> Iterator[Effect]:
         raise NoSuchConsumer(consumer=consumer)
 
 
-def _letter(shown: Shown) -> Letter:
+def _letter(shown: Shown) -> DeadLetter:
     values: dict[str, Any] = shown._asdict()
-    return Letter(**values)
+    return DeadLetter(**values)

@@ -7,13 +7,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
+from console.answers_of_kafka import ProjectionShown, Relayed, RelayShown, StatusShown, TopicShown, TopicsShown
 from console.asking import Asked, asks, back_office
 from console.output import count, facts, give, heading, out, say, table
 from domain.errors import Refused, Unavailable
@@ -38,70 +37,6 @@ class PortTaken(Refused):
     """
     The metrics cannot be served on that port; choose another one.
     """
-
-
-class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    How far a relay came.
-    """
-
-    relay: str
-    position: int
-    lag_events: int
-
-
-class TopicShown(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    One topic of ours; `made` when this call made it.
-    """
-
-    topic: str
-    partitions: int
-    made: bool
-
-
-class TopicsShown(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    The topics, all of them right.
-    """
-
-    topics: list[TopicShown]
-
-
-class RelayShown(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    One relay as the store sees it. `waits_for` is empty for one that works, or that does not run.
-    """
-
-    relay: str
-    position: int
-    lag_events: int
-    oldest_unpublished_seconds: int
-    holder: str
-    lease_until: datetime | None
-    waits_for: str
-    waits_since: datetime | None
-    until: int | None
-
-
-class ProjectionShown(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    How far a read model is.
-    """
-
-    projection: str
-    position: int
-    lag_events: int
-
-
-class StatusShown(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    The last recorded position, and how far everybody is who reads the events.
-    """
-
-    last_position: int
-    relays: list[RelayShown]
-    projections: list[ProjectionShown]
 
 
 # --- relay ------------------------------------------------------------------------------------------------------------
@@ -187,7 +122,7 @@ def _run(asked: Asked, relay: Relay) -> None:
     with _said_aloud(), _until_told(relay):
         relay.run()
     standing = relay.positions.standing()
-    moved = Moved(relay=standing.relay, position=standing.position, lag_events=standing.lag_events)
+    moved = Relayed(relay=standing.relay, position=standing.position, lag_events=standing.lag_events)
     give(
         moved,
         lambda: out(f"Published up to position {moved.position}; {count(moved.lag_events, 'event')} left."),

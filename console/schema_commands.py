@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 
 import click
-import msgspec
 
 from adapters.kafka.schema_registry import Difference, Registered, SchemaRegistry
+from console.answers_of_kafka import PagesWritten, SchemaLine, SchemaList, SchemasChecked, SchemaShown, SchemasPublished
 from console.asking import Asked, asks
 from console.exits import Exit
 from console.output import count, give, out, say, table
@@ -26,45 +26,6 @@ class GateClosed(Refused):
     """
     The schemas may not be released; `backoffice schema check` says why.
     """
-
-
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    One record in one version; `id` is 0 until it is released.
-    """
-
-    id: int
-    record: str
-    version: int
-    topic: str
-
-
-class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    Every record and version.
-    """
-
-    schemas: list[Shown]
-
-
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What is wrong: in the schemas, in a registry, and in the pages made from the schemas.
-    """
-
-    released: int
-    not_released: int
-    problems: list[str]
-
-
-class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What got an id now, and what a registry has: registered now, and there before.
-    """
-
-    new_ids: list[Shown]
-    registered: int
-    were_there: int
 
 
 # --- What the commands do, without a screen ---------------------------------------------------------------------------
@@ -157,14 +118,14 @@ def list_schemas(asked: Asked) -> None:
     found.sort(key=lambda each: (order.index(each.topic), each.record, each.version))
     rows = [(each.id or "not released", each.record, each.version, each.topic) for each in found]
     give(
-        Listed(schemas=found),
+        SchemaList(schemas=found),
         lambda: table(("id", "record", "version", "topic"), rows, right=("id", "version")),
         as_json=asked.as_json,
     )
 
 
-def _shown(schema: Schema) -> Shown:
-    return Shown(id=schema.id, record=schema.record, version=schema.version, topic=schema.topic)
+def _shown(schema: Schema) -> SchemaLine:
+    return SchemaLine(id=schema.id, record=schema.record, version=schema.version, topic=schema.topic)
 
 
 @schema_command.command("show")
@@ -176,7 +137,9 @@ def show_schema(asked: Asked, name: str) -> None:
 
     Example: ./backoffice schema show backoffice.zorgkas.ZorgpremieCharged/1
     """
-    out(json.dumps(load(SCHEMAS).schema(name).raw, indent=2, ensure_ascii=False))
+    found = load(SCHEMAS).schema(name)
+    shown = SchemaShown(id=found.id, record=found.record, version=found.version, topic=found.topic, schema=found.raw)
+    give(shown, lambda: out(json.dumps(found.raw, indent=2, ensure_ascii=False)), as_json=asked.as_json)
 
 
 @schema_command.command("check")
@@ -190,7 +153,7 @@ def check_schemas(asked: Asked, url: str | None) -> None:
     """
     contract = load(SCHEMAS)
     problems, differences = check(contract, url)
-    checked = Checked(
+    checked = SchemasChecked(
         released=len(contract.by_id),
         not_released=len(not_released(contract)),
         problems=[
@@ -209,7 +172,7 @@ def check_schemas(asked: Asked, url: str | None) -> None:
         click.get_current_context().exit(Exit.DIFFERENCES)
 
 
-def _show_checked(checked: Checked) -> None:
+def _show_checked(checked: SchemasChecked) -> None:
     for problem in checked.problems:
         out(problem)
     problems = count(len(checked.problems), "problem")
@@ -228,11 +191,11 @@ def publish_schemas(asked: Asked, url: str | None) -> None:
     pinned = pin(SCHEMAS)
     done = register(load(SCHEMAS), url) if url else []
     new = sum(each.new for each in done)
-    published = Published(new_ids=[_shown(each) for each in pinned], registered=new, were_there=len(done) - new)
+    published = SchemasPublished(new_ids=[_shown(each) for each in pinned], registered=new, were_there=len(done) - new)
     give(published, lambda: _show_published(published, registry=bool(url)), as_json=asked.as_json)
 
 
-def _show_published(published: Published, *, registry: bool) -> None:
+def _show_published(published: SchemasPublished, *, registry: bool) -> None:
     for each in published.new_ids:
         out(f"{each.record}/{each.version} is id {each.id} for ever; commit schemas/ids.yaml.")
     if registry:
@@ -252,4 +215,4 @@ def write_pages(asked: Asked) -> None:
     stale = stale_pages(load(SCHEMAS))
     for name, text in stale.items():
         (PAGES / name).write_text(text, encoding="utf-8")
-    out(f"{count(len(stale), 'page')} written.")
+    give(PagesWritten(pages=sorted(stale)), lambda: out(f"{count(len(stale), 'page')} written."), as_json=asked.as_json)
