@@ -14,11 +14,14 @@ from typing import Final, NamedTuple, cast
 import msgspec
 
 from application.explaining_events import told
+from application.runs_closing import words_of
 from application.wording import because, euros
+from domain.dates import brussels_day
 from domain.envelope import Envelope
 from domain.events import Basis, Used
 from domain.ids import MemberId, StreamId
 from domain.parameters import Parameters
+from domain.run import RunDateClosed
 from domain.zorgkas_affiliation.happened import HappenedToAffiliation
 from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
 
@@ -122,9 +125,12 @@ def explain(
     passed: Sequence[Passed],
     not_run: Sequence[str],
     sources: Sources,
+    closed: Sequence[RunDateClosed] = (),
 ) -> Explanation:
     """
     Tell the year from the affiliation's `history`, what runs said (`passed`), and the jobs that were `not_run`.
+
+    `closed` are those of which a person said that they have no run here.
     """
     state = AFFILIATION.fold(cast(HappenedToAffiliation, envelope.event) for envelope in history)
     sentences = [
@@ -132,6 +138,7 @@ def explain(
         *_of_events(history, year, sources),
         *(_passed(each, sources) for each in passed),
         *_not_run(not_run, year),
+        *(_closed(each) for each in closed),
     ]
     ordered = sorted(sentences, key=lambda each: _ORDER.index(each.topic) if each.topic in _ORDER else len(_ORDER))
     return Explanation(member=member, year=year, sentences=ordered)
@@ -190,6 +197,25 @@ def _not_run(jobs: Sequence[str], year: int) -> Iterator[Sentence]:
     if jobs:
         named = ", ".join(job.replace("_", " ") for job in jobs)
         yield Sentence(topic="open", day=None, text=f"Not run for {year} so far: {named}.")
+
+
+def _closed(date_closed: RunDateClosed) -> Sentence:
+    job = date_closed.job.replace("_", " ").capitalize()
+    text = f"{job} of {date_closed.year} has no run here: {words_of(date_closed)}."
+    return Sentence(topic="open", day=date_closed.closed_on, text=text, by=date_closed.closed_by)
+
+
+def by_day(sentences: Sequence[Sentence]) -> Sequence[Sentence]:
+    """
+    Return the sentences in the order of their days; what has none stands on the day we knew it, or at the end.
+    """
+
+    def day_of(sentence: Sentence) -> date:
+        if sentence.day is not None:
+            return sentence.day
+        return brussels_day(sentence.recorded_at) if sentence.recorded_at is not None else date.max
+
+    return sorted(sentences, key=day_of)
 
 
 def _rules(basis: Basis, sources: Sources) -> list[RuleText]:

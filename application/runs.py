@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, cast
 
 from application.jobs import Job
 from application.ports import Change, EventStore, Progress, Unit
+from application.runs_closing import closing_of
 from application.runs_execute import CHUNK_ITEMS, Limits, Tampered, Worker, chunks_of
 from application.runs_gates import (
     Calendar,
@@ -48,7 +49,6 @@ from domain.parameters import Parameters
 from domain.run import RUN, Control, RunState
 
 _FINISHED: Final = frozenset({"settled", "abandoned"})
-
 
 #: Does a run's chunks by several processes: the run, who asked, how many, and whom to tell.
 Crew = Callable[[StreamId, str, int, Limits, Progress], None]
@@ -298,7 +298,8 @@ class Runs:
             if before is None or (before.latest is not None and as_of > before.latest and not self._is_open(before)):
                 continue
             run = self.run_of(before)
-            if run is None or self.state(run.run).phase != "settled":
+            settled = run is not None and self.state(run.run).phase == "settled"
+            if not settled and not (run is None and closing_of(self.store, needed, line.year)):
                 raise EarlierJobMissing(job=line.job, first=needed, year=line.year)
         check_statements(line, self.statements_cover)
 

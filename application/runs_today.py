@@ -14,6 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from application.runs import Runs
+from application.runs_closing import closing_of, words_of
 from application.runs_gates import Entry, Line, business_date_for
 from application.runs_ports import Registered
 from domain.errors import BackofficeError, NotFound, Refused
@@ -22,7 +23,8 @@ from domain.run import RunState
 
 #: `next`: its day has not come. `due`, `late`: to be planned or executed now. `waiting`: for what `waits_for` names.
 #: `impossible`: the law's last day has passed, a person decides. `done`: settled. `refused`: the law is not known.
-Status = Literal["next", "due", "late", "waiting", "impossible", "done", "refused"]
+#: `closed`: a person said that it has no run here (`waits_for` tells who and why).
+Status = Literal["next", "due", "late", "waiting", "impossible", "done", "refused", "closed"]
 
 ALARM: Final = "alarm clock"
 
@@ -58,15 +60,16 @@ class Did(msgspec.Struct, frozen=True, kw_only=True):
     stopped: str = ""
 
 
-def today(runs: Runs, *, as_of: date, since: date) -> Sequence[TodayLine]:
+def today(runs: Runs, *, as_of: date, since: date, everything: bool = False) -> Sequence[TodayLine]:
     """
     Return every line of this year, and those of earlier years back to `since` that are not done, in date order.
 
-    `since` is the day from which this house does the work itself; what was over before is not asked for.
+    `since` is the day from which this house does the work itself; what was over before is not asked for. With
+    `everything`, also what was done or closed in earlier years.
     """
     lines = [_status(runs, entry, year, as_of) for entry, year in _entries(runs, as_of=as_of, since=since)]
     return sorted(
-        (line for line in lines if line.year == as_of.year or line.status != "done"),
+        (line for line in lines if everything or line.year == as_of.year or line.status not in {"done", "closed"}),
         key=lambda line: (line.planned, line.job),
     )
 
@@ -105,11 +108,18 @@ def _status(runs: Runs, entry: Entry, year: int, as_of: date) -> TodayLine:
     try:
         line = entry.line(runs.law, year=year)
     except (NotFound, Refused) as error:
-        return TodayLine(job=entry.job, year=year, status="refused", waits_for=str(error))
+        unknown = TodayLine(job=entry.job, year=year, status="refused", waits_for=str(error))
+        return _or_closed(runs, unknown)
     found = runs.run_of(line)
     if found is None:
-        return _without_run(runs, line, as_of)
+        without = _without_run(runs, line, as_of)
+        return without if without.status in {"next", "due"} else _or_closed(runs, without)
     return _with_run(runs, line, found, as_of)
+
+
+def _or_closed(runs: Runs, line: TodayLine) -> TodayLine:
+    closed = closing_of(runs.store, line.job, line.year)
+    return line if closed is None else msgspec.structs.replace(line, status="closed", waits_for=words_of(closed))
 
 
 def _without_run(runs: Runs, line: Line, as_of: date) -> TodayLine:

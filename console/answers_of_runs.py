@@ -70,6 +70,19 @@ class RunMoved(Answer, frozen=True, kw_only=True):
     phase: str
 
 
+class DateClosed(Answer, frozen=True, kw_only=True):
+    """
+    `run close`: the date of the calendar that has no run here, and how it was closed.
+    """
+
+    job: str
+    year: int
+    because: str
+    reason: str
+    closed_by: str
+    closed_on: date
+
+
 class Executed(Answer, frozen=True, kw_only=True):
     """
     `run execute`: what became of the items; `not_done` counts the others by outcome and reason.

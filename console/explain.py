@@ -25,7 +25,7 @@ _TITLES: Final = {"open": "Not yet"}
 @click.command("explain")
 @click.argument("member", type=MemberType())
 @click.argument("year", type=click.IntRange(2001, 2200))
-@click.option("--brief", is_flag=True, help="Only the sentences, without rules and values of the law.")
+@click.option("--brief", is_flag=True, help="Only the sentences, in the order of their days.")
 @asks
 def explain_command(asked: Asked, member: MemberId, year: int, brief: bool) -> None:
     """
@@ -35,6 +35,7 @@ def explain_command(asked: Asked, member: MemberId, year: int, brief: bool) -> N
     """
     from adapters.rule_catalogue import load_rules
     from application.explaining import RuleText, Sources, explain
+    from application.runs_closing import closing_of
     from console.answers import Explained
     from domain.member import MEMBER
 
@@ -48,13 +49,15 @@ def explain_command(asked: Asked, member: MemberId, year: int, brief: bool) -> N
             raise NoSuchMember
         affiliation = belonging_to(member, Kind.ZORGKAS_AFFILIATION)
         passed, not_run = _runs_of(backoffice, affiliation, year)
+        closed = [each for job in not_run if (each := closing_of(backoffice.store, job, year)) is not None]
         explanation = explain(
             member,
             year,
             history=backoffice.store.history(affiliation),
             passed=passed,
-            not_run=not_run,
+            not_run=[job for job in not_run if job not in {each.job for each in closed}],
             sources=Sources(texts, backoffice.law),
+            closed=closed,
         )
     give(Explained(explanation=explanation), lambda: _show(explanation, brief=brief), as_json=asked.as_json)
 
@@ -93,7 +96,10 @@ def _runs_of(backoffice: Backoffice, affiliation: StreamId, year: int) -> tuple[
 
 
 def _show(explanation: Explanation, *, brief: bool) -> None:
-    summary, *rest = explanation.sentences
+    from application.explaining import by_day
+
+    summary, *by_topic = explanation.sentences
+    rest = by_day(by_topic) if brief else by_topic
     out(click.style(summary.text, bold=True))
     topic, seen = "", set[str]()
     for sentence in rest:

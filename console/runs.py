@@ -20,7 +20,9 @@ from console.stopping import at_the_end_of_a_part
 if TYPE_CHECKING:
     from application.runs_ports import Totals
     from console.answers_of_runs import Planned
+    from domain.run import Closing
 
+_GROUNDS = ("not_ours", "done_elsewhere", "given_up")
 _RUN = "RUN is a run's id, its first letters, or the name of a job: then its newest run."
 
 
@@ -131,6 +133,33 @@ def run_abandon(asked: Asked, run: str, reason: str) -> None:
         backoffice.runs.abandon(stream, reason=reason, actor=backoffice.settings.actor)
         moved = RunMoved(run=stream, phase=backoffice.runs.state(stream).phase)
     give(moved, lambda: out("Given up. The next plan for this date is a new round."), as_json=asked.as_json)
+
+
+@run_command.command("close")
+@click.argument("job")
+@click.argument("year", type=click.IntRange(2001, 2200))
+@click.option("--because", type=click.Choice(_GROUNDS), required=True, help="Why it has no run here.")
+@click.option("--reason", required=True, help="In your own words; it is recorded.")
+@asks
+def run_close(asked: Asked, job: str, year: int, because: Closing, reason: str) -> None:
+    """
+    Close a date of the calendar that is over and has no run: it was not ours, was done elsewhere, or is given up.
+
+    `today` no longer names it, `today --all` and `explain` do. A run planned all the same goes before it.
+
+    Example: ./backoffice run close agency_report 2025 --because done_elsewhere --reason "by the old program"
+    """
+    from application.runs_closing import close_date, words_of
+    from console.answers_of_runs import DateClosed
+
+    with back_office(asked) as backoffice:
+        day, actor = deciding_day(asked, backoffice), backoffice.settings.actor
+        found = close_date(backoffice.runs, job, year=year, because=because, reason=reason, as_of=day, actor=actor)
+    closed = DateClosed(
+        job=job, year=year, because=found.because, reason=found.reason, closed_by=found.closed_by,
+        closed_on=found.closed_on,
+    )  # fmt: skip
+    give(closed, lambda: out(f"{job} {year} is closed: {words_of(found)}."), as_json=asked.as_json)
 
 
 @run_command.command("execute", epilog=_RUN)

@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from application.runs_today import TodayLine
     from console.answers import CalendarLine, Today
 
-_COLOURS: Final = {"late": "red", "impossible": "red", "due": "yellow", "waiting": "yellow", "done": "green"}
+_COLOURS: Final = {
+    "late": "red",
+    "impossible": "red",
+    "due": "yellow",
+    "waiting": "yellow",
+    "done": "green",
+    "closed": "green",
+}
 
 
 @click.command("today")
+@click.option("--all", "everything", is_flag=True, help="Also what was done or closed in earlier years.")
 @asks
-def today_command(asked: Asked) -> None:
+def today_command(asked: Asked, everything: bool) -> None:
     """
     Say which runs are due, late, waiting or impossible on a day, what waits for a person, and how far the bank is.
 
@@ -33,7 +41,7 @@ def today_command(asked: Asked) -> None:
     with back_office(asked) as backoffice:
         day, since = day_of(asked, backoffice), beginning(backoffice)
         backoffice.catch_up()
-        lines = today(backoffice.runs, as_of=day, since=since)
+        lines = today(backoffice.runs, as_of=day, since=since, everything=everything)
         found = Today(
             on=day,
             since=since,
@@ -89,7 +97,8 @@ def _status(line: CalendarLine) -> str:
 
 def _remark(line: CalendarLine) -> str:
     left = f"{line.left_over} left out" if line.left_over else ""
-    waits = f"for {line.waits_for}" if line.waits_for and not line.waits_for[0].isupper() else line.waits_for
+    names_what = line.waits_for and not line.waits_for[0].isupper() and line.status != "closed"
+    waits = f"for {line.waits_for}" if names_what else line.waits_for
     return "; ".join(part for part in (waits, left) if part)
 
 

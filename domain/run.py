@@ -13,10 +13,28 @@ import msgspec
 from msgspec.structs import replace
 
 from domain.catalogue import Aggregate
-from domain.errors import NotFound, Refused
 from domain.events import Basis, Event
 from domain.ids import Kind
 from domain.money import ZERO, Cents
+from domain.run_refusals import (
+    AlreadyExecuted,
+    AlreadyPlanned,
+    AlreadySettled,
+    AnotherClosing,
+    NeedsNoApproval,
+    NoControls,
+    NoName,
+    NotApproved,
+    NotExecuted,
+    NotPlanned,
+    NotStarted,
+    OtherDigest,
+    OwnPlan,
+    ReasonMissing,
+    RunIsAbandoned,
+    TooLateToAbandon,
+    TotalsDoNotAddUp,
+)
 
 # --- What can have happened ------------------------------------------------------------------------------------------
 # These names and fields are the storage format. Add, never rename: docs/decisions/0004.
@@ -99,12 +117,28 @@ class RunAbandoned(Event, frozen=True, kw_only=True):
     reason: str
 
 
-HappenedToRun = RunPlanned | RunApproved | RunStarted | RunExecuted | RunSettled | RunAbandoned
+Closing = Literal["not_ours", "done_elsewhere", "given_up"]
+
+
+class RunDateClosed(Event, frozen=True, kw_only=True):
+    """
+    A person says that this job of this year will have no run here, and why. Its stream has no plan.
+    """
+
+    job: str
+    year: int
+    because: Closing
+    reason: str
+    closed_by: str
+    closed_on: date
+
+
+HappenedToRun = RunPlanned | RunApproved | RunStarted | RunExecuted | RunSettled | RunAbandoned | RunDateClosed
 
 
 # --- What we remember of it ------------------------------------------------------------------------------------------
 
-Phase = Literal["none", "planned", "approved", "started", "executed", "settled", "abandoned"]
+Phase = Literal["none", "planned", "approved", "started", "executed", "settled", "abandoned", "closed"]
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -121,6 +155,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     planned_by: str = ""
     executed: RunExecuted | None = None
     settled: RunSettled | None = None
+    closed: RunDateClosed | None = None
 
 
 def evolve(state: RunState, event: HappenedToRun) -> RunState:
@@ -148,6 +183,8 @@ def evolve(state: RunState, event: HappenedToRun) -> RunState:
             return replace(state, phase="settled", settled=event)
         case RunAbandoned():
             return replace(state, phase="abandoned")
+        case RunDateClosed():
+            return replace(state, phase="closed", closed=event)
 
 
 RUN: Final = Aggregate[RunState, HappenedToRun](
@@ -156,102 +193,12 @@ RUN: Final = Aggregate[RunState, HappenedToRun](
     happened=HappenedToRun,
     initial=RunState(),
     evolve=evolve,
-    fold_version=1,
+    fold_version=2,
 )
 
 # --- What we decide --------------------------------------------------------------------------------------------------
 
 _SHA_256: Final = re.compile(r"[0-9a-f]{64}")
-
-
-class NotPlanned(NotFound):
-    """
-    There is no such run; plan it first.
-    """
-
-
-class AlreadyPlanned(Refused):
-    """
-    This run was planned before; approve that plan, or abandon it and plan a new one.
-    """
-
-
-class NeedsNoApproval(Refused):
-    """
-    This run moves no money and sends nothing legal, so it needs no approval; execute it.
-    """
-
-
-class NoName(Refused):
-    """
-    Who approves a run or gives it up says who they are.
-    """
-
-
-class OwnPlan(Refused):
-    """
-    Who planned a run cannot approve it; a second person looks at it and approves.
-    """
-
-
-class OtherDigest(Refused):
-    """
-    The digest is not that of this plan; look at the plan again and approve what it shows.
-    """
-
-
-class NotApproved(Refused):
-    """
-    The plan is not approved yet; a second person looks at it and approves it before it is executed.
-    """
-
-
-class NotStarted(Refused):
-    """
-    The run has not started; execute it first.
-    """
-
-
-class AlreadyExecuted(Refused):
-    """
-    The run was executed before, with what its record says; look at it with `backoffice run show`.
-    """
-
-
-class TotalsDoNotAddUp(Refused):
-    """
-    What was done, refused and parked is not what was planned; nothing was recorded, find the difference first.
-    """
-
-
-class NotExecuted(Refused):
-    """
-    The run is not executed to its end yet; execute it before it is settled.
-    """
-
-
-class NoControls(Refused):
-    """
-    A run is settled against at least one control total; none was given.
-    """
-
-
-class AlreadySettled(Refused):
-    """
-    The run was settled before and everything agreed; its record stays as it is.
-    """
-
-
-class TooLateToAbandon(Refused):
-    """
-    The run has started, so it cannot be given up; execute it to its end, what it did is corrected by later facts.
-    """
-
-
-class RunIsAbandoned(Refused):
-    """
-    This run was given up; plan a new one.
-    """
 
 
 def plan(
@@ -371,7 +318,7 @@ def abandon(state: RunState, *, abandoned_by: str, reason: str) -> list[Happened
     """
     Give the plan up before it is executed. Raises NotPlanned, TooLateToAbandon, NoName.
     """
-    if state.phase == "none":
+    if state.phase in {"none", "closed"}:
         raise NotPlanned
     if state.phase == "abandoned":
         return []
@@ -382,8 +329,31 @@ def abandon(state: RunState, *, abandoned_by: str, reason: str) -> list[Happened
     return [RunAbandoned(abandoned_by=abandoned_by.strip(), reason=reason.strip())]
 
 
+def close_date(
+    state: RunState, *, job: str, year: int, because: Closing, reason: str, closed_by: str, closed_on: date
+) -> list[HappenedToRun]:
+    """
+    Close a date of the calendar that will have no run here. The same ground again is nothing.
+
+    Raises ReasonMissing, NoName, AnotherClosing.
+    """
+    if not reason.strip():
+        raise ReasonMissing
+    if not closed_by.strip():
+        raise NoName
+    if state.closed is not None:
+        if state.closed.because != because:
+            raise AnotherClosing(because=state.closed.because)
+        return []
+    return [
+        RunDateClosed(
+            job=job, year=year, because=because, reason=reason.strip(), closed_by=closed_by.strip(), closed_on=closed_on
+        )
+    ]
+
+
 def _must_be_planned(state: RunState) -> None:
-    if state.phase == "none":
+    if state.phase in {"none", "closed"}:
         raise NotPlanned
     if state.phase == "abandoned":
         raise RunIsAbandoned

@@ -16,6 +16,7 @@ from domain.errors import BackofficeError
 from domain.events import Basis
 from domain.money import Cents
 from domain.run import RUN, Control, RunAbandoned, RunApproved, RunExecuted, RunPlanned, RunSettled, RunStarted
+from domain.run_refusals import AnotherClosing, NoName, NotPlanned, ReasonMissing
 from tests.decisions.given import given
 from tests.table import cases
 
@@ -223,3 +224,23 @@ def test_whatever_is_tried_a_run_goes_one_way_and_needs_its_second_person(
     )
     agreed = [index for index, event in enumerate(history) if isinstance(event, RunSettled) and event.agrees]
     assert agreed in ([], [len(history) - 1])
+
+
+CLOSING = {"job": "deadline", "year": 2025, "because": "not_ours", "closed_on": date(2026, 1, 5)}
+
+
+def test_who_closes_a_date_of_the_calendar_says_who_and_why_and_it_is_no_run_that_can_be_executed() -> None:
+    (closed,) = run.close_date(RUN.initial, **CLOSING, reason=" we began later ", closed_by="an")
+    assert (closed.reason, closed.closed_by) == ("we began later", "an")
+    state = RUN.fold([closed])
+    assert run.close_date(state, **CLOSING, reason="again", closed_by="bert") == []
+    with pytest.raises(AnotherClosing):
+        run.close_date(state, **{**CLOSING, "because": "given_up"}, reason="no", closed_by="an")
+    with pytest.raises(ReasonMissing):
+        run.close_date(RUN.initial, **CLOSING, reason=" ", closed_by="an")
+    with pytest.raises(NoName):
+        run.close_date(RUN.initial, **CLOSING, reason="so", closed_by="")
+    with pytest.raises(NotPlanned):
+        run.start(state, chunks=0)
+    with pytest.raises(NotPlanned):
+        run.abandon(state, abandoned_by="an", reason="so")

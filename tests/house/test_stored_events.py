@@ -27,6 +27,7 @@ WITHOUT_BASIS = {
     "RunExecuted": "the plan carries the basis",
     "RunSettled": "arithmetic on what was planned and what happened",
     "RunAbandoned": "a person's choice, with its reason",
+    "RunDateClosed": "a person's choice, with its reason",
 }
 
 

@@ -17,6 +17,7 @@ import pytest
 from adapters.postgres.database import Database
 from adapters.postgres.runs import one_alarm
 from application.runs import Runs
+from application.runs_closing import HasARun, NotOver, close_date
 from application.runs_gates import (
     EarlierJobMissing,
     NotToday,
@@ -28,6 +29,8 @@ from application.runs_gates import (
 )
 from application.runs_today import run_due, today
 from domain.parameters import NotChecked
+from domain.run import Closing, RunDateClosed
+from domain.run_refusals import AnotherClosing
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from schedulers.alarm import AlarmClock, scheduler_of
 from schedulers.legal_calendar import LEGAL_CALENDAR
@@ -189,6 +192,44 @@ def test_today_shows_a_year_whose_law_is_not_known_as_refused_and_names_the_para
     lines = [line for line in today(runs, as_of=date(2028, 1, 20), since=date(2028, 1, 1)) if line.job == "invitations"]
     assert lines[0].status == "refused"
     assert "zorgpremie/" in lines[0].waits_for
+
+
+def test_a_date_that_has_no_run_here_is_closed_with_a_reason_and_what_follows_it_goes_on(runs: Runs) -> None:
+    june = date(2026, 6, 1)
+
+    def close(job: str, as_of: date, because: Closing = "done_elsewhere") -> RunDateClosed:
+        return close_date(
+            runs, job, year=2026, because=because, reason="by the old program", as_of=as_of, actor=ANN
+        )  # fmt: skip
+
+    with pytest.raises(NotOver):
+        close("invitations", date(2026, 4, 30))
+    with pytest.raises(NotOver):
+        close("deadline", date(2026, 5, 1))
+    assert close("deadline", date(2026, 5, 2)).closed_by == ANN
+    told = {line.job: line for line in today(runs, as_of=june, since=SINCE)}
+    assert (told["invitations"].status, told["deadline"].status) == ("impossible", "closed")
+    assert told["deadline"].waits_for == "it was done elsewhere, said ann on 2026-05-02: by the old program"
+    assert told["registered_letters"].status == "due"
+    assert [did.job for did in run_due(runs, as_of=june, since=SINCE)] == ["registered_letters"]
+
+    with pytest.raises(HasARun):
+        close("registered_letters", date(2026, 9, 2))
+    assert close("deadline", june).closed_on == date(2026, 5, 2)  # the same again is nothing
+    with pytest.raises(AnotherClosing):
+        close("deadline", june, "given_up")
+
+
+def test_closed_dates_of_earlier_years_are_shown_on_request_and_a_run_all_the_same_goes_before(runs: Runs) -> None:
+    since, day = date(2025, 1, 1), date(2026, 1, 5)
+    close_date(runs, "deadline", year=2025, because="not_ours", reason="we began later", as_of=day, actor=ANN)
+    seen = [(line.job, line.year) for line in today(runs, as_of=day, since=since)]
+    assert ("deadline", 2025) not in seen
+    (closed,) = [line for line in today(runs, as_of=day, since=since, everything=True) if line.status == "closed"]
+    assert (closed.job, closed.year) == ("deadline", 2025)
+    planned = plan(runs, "deadline", date(2025, 4, 30), day)
+    (line,) = [line for line in today(runs, as_of=day, since=since) if (line.job, line.year) == ("deadline", 2025)]
+    assert (line.status, line.run) == ("waiting", planned.run)
 
 
 # --- The alarm clock -------------------------------------------------------------------------------------------------
