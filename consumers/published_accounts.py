@@ -155,7 +155,7 @@ def _rows(cursor: Cursor[Any], schema: str, low: UUID, high: UUID) -> dict[str, 
     return {table.name: _rows_of(cursor, schema, table, low, high) for table in _MODEL.tables}
 
 
-def _rows_of(cursor: Cursor[Any], schema: str, table: Table, low: UUID, high: UUID) -> list[Row]:
+def _rows_of(cursor: Cursor[Any], schema: str, table: Table[Any], low: UUID, high: UUID) -> list[Row]:
     columns = sql.SQL(", ").join(map(sql.Identifier, table.fields))
     query = sql.SQL("SELECT {} FROM {} WHERE stream BETWEEN %s AND %s").format(columns, qualified(schema, table))
     cursor.execute(query, [low, high], binary=True)

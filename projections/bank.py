@@ -5,24 +5,22 @@ Bank statements and their chain, and the movements that wait for a person.
 from __future__ import annotations
 
 from datetime import date
-from typing import cast
+from typing import Final
 from uuid import UUID
-
-from msgspec.structs import replace
 
 from domain import bank_account, bank_movement
 from domain.envelope import Envelope
 from domain.ids import Kind
-from projections.model import Row, StreamRows, Table
+from projections.model import ByEvent, Fold, Row, StreamRows, Table, unmoved
 
 
-class AccountRow(Row, frozen=True):
+class AccountRow(Row):
     stream: UUID
     iban: str
     purpose: str
 
 
-class StatementRow(Row, frozen=True):
+class StatementRow(Row):
     """
     One statement; `state` is taken or held. Amounts in cents; `debit_cents` is positive.
     """
@@ -44,7 +42,7 @@ class StatementRow(Row, frozen=True):
     recorded_on: date | None = None
 
 
-class HeldRow(Row, frozen=True):
+class HeldRow(Row):
     """
     A movement that could not be allocated by itself; `state` is open, allocated, returned or explained.
 
@@ -110,48 +108,71 @@ class Bank:
 
     def evolve(self, rows: StreamRows, envelope: Envelope) -> None:
         event = envelope.event
-        match event:
-            case bank_account.BankAccountOpened():
-                rows.put("account", AccountRow(envelope.stream, event.iban, event.purpose))
-            case bank_account.StatementTaken():
-                taken = StatementRow(
-                    envelope.stream, event.year, event.number, "taken", event.content_digest, event.opened_on,
-                    event.closed_on, event.opening_cents, event.closing_cents, event.credit_cents, event.debit_cents,
-                    event.movements, None, None, envelope.commit.business_date,
-                )  # fmt: skip
-                rows.put("statement", taken, event.year, event.number)
-            case bank_account.StatementHeld():
-                waiting = StatementRow(
-                    envelope.stream, event.year, event.number, "held", event.content_digest,
-                    waits_for_year=event.waits_for_year, waits_for_number=event.waits_for_number,
-                    recorded_on=envelope.commit.business_date,
-                )  # fmt: skip
-                rows.put("statement", waiting, event.year, event.number)
-            case bank_movement.MovementHeld():
-                held = HeldRow(
-                    envelope.stream, event.account, event.year, event.number, event.ordinal, event.amount_cents,
-                    event.value_date, event.booked_on, event.because, "open", envelope.commit.business_date,
-                    event.amount_cents,
-                )  # fmt: skip
-                rows.put("held_movement", held)
-            case bank_movement.MovementAllocated():
-                known = cast(HeldRow, rows.get("held_movement"))
-                changed = replace(known, allocated_cents=known.allocated_cents + event.amount_cents)
-                _placed(rows, changed, event.amount_cents, "allocated", event.allocated_on)
-            case bank_movement.MovementReturned():
-                known = cast(HeldRow, rows.get("held_movement"))
-                changed = replace(known, returned_cents=known.returned_cents + event.amount_cents)
-                _placed(rows, changed, event.amount_cents, "returned", event.returned_on)
-            case bank_movement.MovementExplained():
-                known = cast(HeldRow, rows.get("held_movement"))
-                _placed(rows, known, known.open_cents, "explained", event.explained_on)
-            case _:
-                pass
+        _FOLDS[type(event)](rows, event, envelope)
 
 
-def _placed(rows: StreamRows, row: HeldRow, amount_cents: int, state: str, day: date) -> None:
-    open_cents = row.open_cents - amount_cents
-    if open_cents:
-        rows.put("held_movement", replace(row, open_cents=open_cents))
-    else:
-        rows.put("held_movement", replace(row, open_cents=0, state=state, resolved_on=day))
+def _account_opened(rows: StreamRows, event: bank_account.BankAccountOpened, _envelope: Envelope) -> None:
+    rows.put(ACCOUNT, AccountRow(rows.stream, event.iban, event.purpose))
+
+
+def _statement_taken(rows: StreamRows, event: bank_account.StatementTaken, envelope: Envelope) -> None:
+    taken = StatementRow(
+        rows.stream, event.year, event.number, "taken", event.content_digest, event.opened_on, event.closed_on,
+        event.opening_cents, event.closing_cents, event.credit_cents, event.debit_cents, event.movements,
+        recorded_on=envelope.commit.business_date,
+    )  # fmt: skip
+    rows.put(STATEMENT, taken, event.year, event.number)
+
+
+def _statement_held(rows: StreamRows, event: bank_account.StatementHeld, envelope: Envelope) -> None:
+    waiting = StatementRow(
+        rows.stream, event.year, event.number, "held", event.content_digest, waits_for_year=event.waits_for_year,
+        waits_for_number=event.waits_for_number, recorded_on=envelope.commit.business_date,
+    )  # fmt: skip
+    rows.put(STATEMENT, waiting, event.year, event.number)
+
+
+def _held(rows: StreamRows, event: bank_movement.MovementHeld, envelope: Envelope) -> None:
+    held = HeldRow(
+        rows.stream, event.account, event.year, event.number, event.ordinal, event.amount_cents, event.value_date,
+        event.booked_on, event.because, "open", envelope.commit.business_date, event.amount_cents,
+    )  # fmt: skip
+    rows.put(HELD, held)
+
+
+def _allocated(rows: StreamRows, event: bank_movement.MovementAllocated, _envelope: Envelope) -> None:
+    held = rows.row(HELD)
+    held.allocated_cents += event.amount_cents
+    _placed(held, event.amount_cents, "allocated", event.allocated_on)
+
+
+def _returned(rows: StreamRows, event: bank_movement.MovementReturned, _envelope: Envelope) -> None:
+    held = rows.row(HELD)
+    held.returned_cents += event.amount_cents
+    _placed(held, event.amount_cents, "returned", event.returned_on)
+
+
+def _explained(rows: StreamRows, event: bank_movement.MovementExplained, _envelope: Envelope) -> None:
+    held = rows.row(HELD)
+    _placed(held, held.open_cents, "explained", event.explained_on)
+
+
+def _placed(held: HeldRow, amount_cents: int, state: str, day: date) -> None:
+    held.open_cents -= amount_cents
+    if not held.open_cents:
+        held.state = state
+        held.resolved_on = day
+
+
+_FOLDS: Final = ByEvent[Fold](
+    {
+        bank_account.BankAccountOpened: _account_opened,
+        bank_account.StatementTaken: _statement_taken,
+        bank_account.StatementHeld: _statement_held,
+        bank_movement.MovementHeld: _held,
+        bank_movement.MovementAllocated: _allocated,
+        bank_movement.MovementReturned: _returned,
+        bank_movement.MovementExplained: _explained,
+    },
+    otherwise=unmoved,
+)

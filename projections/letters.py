@@ -5,18 +5,16 @@ Every letter: what it asks, when it was made, posted, withdrawn or contradicted,
 from __future__ import annotations
 
 from datetime import date
-from typing import cast
+from typing import Final
 from uuid import UUID
-
-from msgspec.structs import replace
 
 from domain.envelope import Envelope
 from domain.ids import Kind
 from domain.zorgkas_affiliation import happened as h
-from projections.model import Row, StreamRows, Table
+from projections.model import ByEvent, Fold, Row, StreamRows, Table, unmoved
 
 
-class LetterRow(Row, frozen=True):
+class LetterRow(Row):
     """
     One letter. `kind` is invitation, reminder or registered_letter; amounts in cents.
     """
@@ -39,7 +37,7 @@ class LetterRow(Row, frozen=True):
     contradicted_on: date | None = None
 
 
-class ReportRow(Row, frozen=True):
+class ReportRow(Row):
     """
     One member in a report to the Agency, with the correction or the fine that followed.
     """
@@ -97,59 +95,92 @@ class Letters:
 
     def evolve(self, rows: StreamRows, envelope: Envelope) -> None:
         event = envelope.event
-        match event:
-            case h.InvitationIssued():
-                _issued(rows, envelope, event, kind="invitation", year=event.year, pay_by=event.due_on)
-            case h.ReminderIssued():
-                _issued(rows, envelope, event, kind="reminder", year=event.year, pay_by=None)
-            case h.RegisteredLetterIssued():
-                _issued(rows, envelope, event, kind="registered_letter", year=event.letter_year, pay_by=event.pay_by)
-            case h.RegisteredLetterPosted():
-                _letter(rows, event.letter_id, posted_on=event.posted_on, barcode=event.barcode)
-            case h.RegisteredLetterWithdrawn():
-                _letter(rows, event.letter_id, withdrawn_on=event.withdrawn_on, withdrawn_because=event.because)
-            case h.PostedLetterContradicted():
-                _letter(rows, event.letter_id, contradicted_on=event.known_on)
-            case h.ReportedToAgency():
-                row = ReportRow(envelope.stream, event.letter_id, event.report_id, event.amount_cents,
-                                event.reported_on, envelope.commit.run)  # fmt: skip
-                rows.put("agency_report", row, event.letter_id)
-            case h.ReportCorrected():
-                _report(rows, event.letter_id, corrected_on=event.corrected_on, correction_run=envelope.commit.run)
-            case h.FineImposed():
-                _report(rows, event.letter_id, fine_reference=event.reference, fine_cents=event.amount_cents,
-                        fine_outcome="imposed")  # fmt: skip
-            case h.FineFollowedUp():
-                for report in rows.of("agency_report"):
-                    if cast(ReportRow, report).fine_reference == event.reference:
-                        _report(rows, cast(ReportRow, report).letter_id, fine_outcome=event.outcome)
-            case _:
-                pass
+        _FOLDS[type(event)](rows, event, envelope)
+
+
+def _invited(rows: StreamRows, event: h.InvitationIssued, envelope: Envelope) -> None:
+    _issued(rows, event, envelope, kind="invitation", year=event.year, pay_by=event.due_on)
+
+
+def _reminded(rows: StreamRows, event: h.ReminderIssued, envelope: Envelope) -> None:
+    _issued(rows, event, envelope, kind="reminder", year=event.year, pay_by=None)
+
+
+def _registered(rows: StreamRows, event: h.RegisteredLetterIssued, envelope: Envelope) -> None:
+    _issued(rows, event, envelope, kind="registered_letter", year=event.letter_year, pay_by=event.pay_by)
 
 
 def _issued(
     rows: StreamRows,
-    envelope: Envelope,
     event: h.InvitationIssued | h.ReminderIssued | h.RegisteredLetterIssued,
+    envelope: Envelope,
     *,
     kind: str,
     year: int,
     pay_by: date | None,
 ) -> None:
     row = LetterRow(
-        envelope.stream, event.letter_id, kind, year, event.amount_cents, event.ogm, event.account, pay_by,
+        rows.stream, event.letter_id, kind, year, event.amount_cents, event.ogm, event.account, pay_by,
         event.issued_on, envelope.commit.run, envelope.version,
     )  # fmt: skip
-    rows.put("letter", row, event.letter_id)
+    rows.put(LETTER, row, event.letter_id)
 
 
-def _letter(rows: StreamRows, letter_id: UUID, **changes: object) -> None:
-    row = rows.get("letter", letter_id)
-    if row is not None:
-        rows.put("letter", replace(row, **changes), letter_id)
+def _posted(rows: StreamRows, event: h.RegisteredLetterPosted, _envelope: Envelope) -> None:
+    if letter := rows.known(LETTER, event.letter_id):
+        letter.posted_on = event.posted_on
+        letter.barcode = event.barcode
 
 
-def _report(rows: StreamRows, letter_id: UUID, **changes: object) -> None:
-    row = rows.get("agency_report", letter_id)
-    if row is not None:
-        rows.put("agency_report", replace(row, **changes), letter_id)
+def _withdrawn(rows: StreamRows, event: h.RegisteredLetterWithdrawn, _envelope: Envelope) -> None:
+    if letter := rows.known(LETTER, event.letter_id):
+        letter.withdrawn_on = event.withdrawn_on
+        letter.withdrawn_because = event.because
+
+
+def _contradicted(rows: StreamRows, event: h.PostedLetterContradicted, _envelope: Envelope) -> None:
+    if letter := rows.known(LETTER, event.letter_id):
+        letter.contradicted_on = event.known_on
+
+
+def _reported(rows: StreamRows, event: h.ReportedToAgency, envelope: Envelope) -> None:
+    row = ReportRow(
+        rows.stream, event.letter_id, event.report_id, event.amount_cents, event.reported_on, envelope.commit.run
+    )
+    rows.put(REPORT, row, event.letter_id)
+
+
+def _report_corrected(rows: StreamRows, event: h.ReportCorrected, envelope: Envelope) -> None:
+    if report := rows.known(REPORT, event.letter_id):
+        report.corrected_on = event.corrected_on
+        report.correction_run = envelope.commit.run
+
+
+def _fined(rows: StreamRows, event: h.FineImposed, _envelope: Envelope) -> None:
+    if report := rows.known(REPORT, event.letter_id):
+        report.fine_reference = event.reference
+        report.fine_cents = event.amount_cents
+        report.fine_outcome = "imposed"
+
+
+def _followed_up(rows: StreamRows, event: h.FineFollowedUp, _envelope: Envelope) -> None:
+    for fined in rows.of(REPORT):
+        if fined.fine_reference == event.reference:
+            rows.row(REPORT, fined.letter_id).fine_outcome = event.outcome
+
+
+_FOLDS: Final = ByEvent[Fold](
+    {
+        h.InvitationIssued: _invited,
+        h.ReminderIssued: _reminded,
+        h.RegisteredLetterIssued: _registered,
+        h.RegisteredLetterPosted: _posted,
+        h.RegisteredLetterWithdrawn: _withdrawn,
+        h.PostedLetterContradicted: _contradicted,
+        h.ReportedToAgency: _reported,
+        h.ReportCorrected: _report_corrected,
+        h.FineImposed: _fined,
+        h.FineFollowedUp: _followed_up,
+    },
+    otherwise=unmoved,
+)

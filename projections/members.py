@@ -5,18 +5,16 @@ Members, without anything that says who they are: what lists and worklists filte
 from __future__ import annotations
 
 from datetime import date
-from typing import cast
+from typing import Final
 from uuid import UUID
-
-from msgspec.structs import replace
 
 from domain import member
 from domain.envelope import Envelope
 from domain.ids import Kind
-from projections.model import Row, StreamRows, Table
+from projections.model import ByEvent, Fold, Row, StreamRows, Table, unmoved
 
 
-class MemberRow(Row, frozen=True):
+class MemberRow(Row):
     """
     One member as last heard of. `email_state` is none, given or confirmed (Rule: ZP-15).
     """
@@ -51,31 +49,66 @@ class Members:
 
     def evolve(self, rows: StreamRows, envelope: Envelope) -> None:
         event = envelope.event
-        if isinstance(event, member.MemberRegistered):
-            rows.put("member", MemberRow(envelope.stream, event.birth_year, event.language))
-            return
-        row = cast(MemberRow | None, rows.get("member"))
-        if row is not None:
-            rows.put("member", _changed(row, event))
+        _FOLDS[type(event)](rows, event, envelope)
 
 
-def _changed(row: MemberRow, event: object) -> MemberRow:
-    match event:
-        case member.DomicileRecorded() if row.region_since is None or event.starts_on >= row.region_since:
-            return replace(row, region=event.region, region_since=event.starts_on)
-        case member.CmMembershipStarted():
-            return replace(row, cm_member=True)
-        case member.CmMembershipEnded():
-            return replace(row, cm_member=False)
-        case member.VerhoogdeTegemoetkomingGranted():
-            return replace(row, verhoogde_tegemoetkoming=event.ends_on is None)
-        case member.VerhoogdeTegemoetkomingEnded():
-            return replace(row, verhoogde_tegemoetkoming=False)
-        case member.EmailAddressGiven():
-            return replace(row, email_state="given")
-        case member.EmailAddressConfirmed():
-            return replace(row, email_state="confirmed")
-        case member.MemberDied():
-            return replace(row, died_on=event.died_on)
-        case _:
-            return row
+def _registered(rows: StreamRows, event: member.MemberRegistered, _envelope: Envelope) -> None:
+    rows.put(MEMBER, MemberRow(rows.stream, event.birth_year, event.language))
+
+
+def _domiciled(rows: StreamRows, event: member.DomicileRecorded, _envelope: Envelope) -> None:
+    row = rows.known(MEMBER)
+    if row and (row.region_since is None or event.starts_on >= row.region_since):
+        row.region = event.region
+        row.region_since = event.starts_on
+
+
+def _joined(rows: StreamRows, _event: member.CmMembershipStarted, _envelope: Envelope) -> None:
+    if row := rows.known(MEMBER):
+        row.cm_member = True
+
+
+def _left(rows: StreamRows, _event: member.CmMembershipEnded, _envelope: Envelope) -> None:
+    if row := rows.known(MEMBER):
+        row.cm_member = False
+
+
+def _increased(rows: StreamRows, event: member.VerhoogdeTegemoetkomingGranted, _envelope: Envelope) -> None:
+    if row := rows.known(MEMBER):
+        row.verhoogde_tegemoetkoming = event.ends_on is None
+
+
+def _no_longer_increased(rows: StreamRows, _event: member.VerhoogdeTegemoetkomingEnded, _envelope: Envelope) -> None:
+    if row := rows.known(MEMBER):
+        row.verhoogde_tegemoetkoming = False
+
+
+def _email_given(rows: StreamRows, _event: member.EmailAddressGiven, _envelope: Envelope) -> None:
+    if row := rows.known(MEMBER):
+        row.email_state = "given"
+
+
+def _email_confirmed(rows: StreamRows, _event: member.EmailAddressConfirmed, _envelope: Envelope) -> None:
+    if row := rows.known(MEMBER):
+        row.email_state = "confirmed"
+
+
+def _died(rows: StreamRows, event: member.MemberDied, _envelope: Envelope) -> None:
+    if row := rows.known(MEMBER):
+        row.died_on = event.died_on
+
+
+_FOLDS: Final = ByEvent[Fold](
+    {
+        member.MemberRegistered: _registered,
+        member.DomicileRecorded: _domiciled,
+        member.CmMembershipStarted: _joined,
+        member.CmMembershipEnded: _left,
+        member.VerhoogdeTegemoetkomingGranted: _increased,
+        member.VerhoogdeTegemoetkomingEnded: _no_longer_increased,
+        member.EmailAddressGiven: _email_given,
+        member.EmailAddressConfirmed: _email_confirmed,
+        member.MemberDied: _died,
+    },
+    otherwise=unmoved,
+)

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from typing import cast
 from uuid import UUID
-
-from msgspec.structs import replace
 
 from domain.envelope import Envelope
 from domain.ids import Kind, owner_of
 from domain.member import BankAccountGiven
 from domain.personal import ERASED
 from domain.zorgkas_affiliation.happened import PaymentReceived, PaymentReversed
-from projections.model import Row, StreamRows, Table
+from projections.model import ByEvent, Fold, Row, StreamRows, Table, unmoved
 
 
-class PaymentRow(Row, frozen=True):
+class PaymentRow(Row):
     """
     One movement that is this member's payment; `reversed_by` is the movement that took it back.
     """
@@ -35,7 +32,7 @@ class PaymentRow(Row, frozen=True):
     reversed_by: UUID | None = None
 
 
-class KnownAccountRow(Row, frozen=True):
+class KnownAccountRow(Row):
     """
     An account known for a member: given by the member, or seen on a payment that carried the member's own OGM.
     """
@@ -76,31 +73,36 @@ class Payments:
 
     def __init__(self, blind: Callable[[str, str], bytes]) -> None:
         self._blind = blind
+        self._folds = ByEvent[Fold](
+            {BankAccountGiven: self._account_given, PaymentReceived: self._paid, PaymentReversed: _reversed},
+            otherwise=unmoved,
+        )
 
     def evolve(self, rows: StreamRows, envelope: Envelope) -> None:
         event = envelope.event
-        match event:
-            case BankAccountGiven():
-                self._known(rows, envelope, event.iban)
-            case PaymentReceived():
-                # A person may place a movement in parts: together they are one payment.
-                part = cast(PaymentRow | None, rows.get("payment", event.movement))
-                before = part.amount_cents if part is not None and part.reversed_by is None else 0
-                row = PaymentRow(envelope.stream, event.movement, before + event.amount_cents, event.value_date,
-                                 event.booked_on, event.matched_by, envelope.commit.business_date)  # fmt: skip
-                rows.put("payment", row, event.movement)
-                # Only an own OGM or a person's word makes an account known: a guess must not feed later guesses.
-                if event.matched_by != "amount_and_iban":
-                    self._known(rows, envelope, event.payer_iban)
-            case PaymentReversed():
-                paid = cast(PaymentRow | None, rows.get("payment", event.movement))
-                if paid is not None:
-                    rows.put("payment", replace(paid, reversed_by=event.reversed_by), event.movement)
-            case _:
-                pass
+        self._folds[type(event)](rows, event, envelope)
 
-    def _known(self, rows: StreamRows, envelope: Envelope, iban: str) -> None:
+    def _account_given(self, rows: StreamRows, event: BankAccountGiven, _envelope: Envelope) -> None:
+        self._known(rows, event.iban)
+
+    def _paid(self, rows: StreamRows, event: PaymentReceived, envelope: Envelope) -> None:
+        # A person may place a movement in parts: together they are one payment.
+        part = rows.known(PAYMENT, event.movement)
+        before = part.amount_cents if part is not None and part.reversed_by is None else 0
+        row = PaymentRow(rows.stream, event.movement, before + event.amount_cents, event.value_date, event.booked_on,
+                         event.matched_by, envelope.commit.business_date)  # fmt: skip
+        rows.put(PAYMENT, row, event.movement)
+        # Only an own OGM or a person's word makes an account known: a guess must not feed later guesses.
+        if event.matched_by != "amount_and_iban":
+            self._known(rows, event.payer_iban)
+
+    def _known(self, rows: StreamRows, iban: str) -> None:
         if iban in ("", ERASED):
             return
         digest = self._blind("iban", iban)
-        rows.put("known_account", KnownAccountRow(envelope.stream, digest, owner_of(envelope.stream)), digest)
+        rows.put(KNOWN_ACCOUNT, KnownAccountRow(rows.stream, digest, owner_of(rows.stream)), digest)
+
+
+def _reversed(rows: StreamRows, event: PaymentReversed, _envelope: Envelope) -> None:
+    if paid := rows.known(PAYMENT, event.movement):
+        paid.reversed_by = event.reversed_by

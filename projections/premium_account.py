@@ -6,21 +6,19 @@ One stream is one affiliation; `premium_year` has a row per year, `affiliation` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
-from typing import cast
+from typing import Any, Final
 from uuid import UUID
-
-from msgspec.structs import replace
 
 from domain.envelope import Envelope
 from domain.events import Event
 from domain.ids import Kind
 from domain.zorgkas_affiliation import happened as h
-from projections.model import Row, StreamRows, Table
+from projections.model import ByEvent, Fold, Row, StreamRows, Table, unmoved
 
 
-class PremiumYear(Row, frozen=True):
+class PremiumYear(Row):
     """
     One year of one member. Amounts in cents; `missed_on` is empty when the year is not (or no longer) missed.
     """
@@ -40,7 +38,7 @@ class PremiumYear(Row, frozen=True):
     missed_run: UUID | None = None
 
 
-class AffiliationRow(Row, frozen=True):
+class AffiliationRow(Row):
     """
     One affiliation. received = allocated + credit + refunded, checked by `backoffice doctor` and after every run.
     """
@@ -56,18 +54,31 @@ class AffiliationRow(Row, frozen=True):
     version: int = 0
 
 
+def _own_year(event: Event) -> Iterable[tuple[int]]:
+    year = getattr(event, "year", None)
+    return () if year is None else ((year,),)
+
+
+def _years_allocated(event: h.PaymentReceived | h.PaymentReversed | h.CreditAllocated) -> Iterable[tuple[int]]:
+    return [(share.year,) for share in event.allocations]
+
+
+_YEARS_OF: Final = ByEvent[Callable[[Any], Iterable[tuple[int]]]](
+    {
+        h.PaymentReceived: _years_allocated,
+        h.PaymentReversed: _years_allocated,
+        h.CreditAllocated: _years_allocated,
+        h.FineImposed: lambda event: [(year,) for year in event.years],
+    },
+    otherwise=_own_year,
+)
+
+
 def _years_of(event: Event) -> Iterable[tuple[int]]:
     """
     Return the years that an event is about.
     """
-    match event:
-        case h.PaymentReceived() | h.PaymentReversed() | h.CreditAllocated():
-            return [(share.year,) for share in event.allocations]
-        case h.FineImposed():
-            return [(year,) for year in event.years]
-        case _:
-            year = getattr(event, "year", None)
-            return () if year is None else ((year,),)
+    return _YEARS_OF[type(event)](event)
 
 
 YEAR = Table(
@@ -105,112 +116,122 @@ class PremiumAccount:
 
     def evolve(self, rows: StreamRows, envelope: Envelope) -> None:
         event = envelope.event
-        match event:
-            case h.ZorgpremieCharged():
-                _year(rows, envelope, event.year, charged_cents=event.amount_cents, reduced=event.reduced,
-                      due_on=event.due_on)  # fmt: skip
-                account = _account(rows, envelope)
-                _total(rows, envelope, account, charged_cents=account.charged_cents + event.amount_cents)
-            case h.InvitationIssued():
-                _year(rows, envelope, event.year, ogm=event.ogm, invited_on=event.issued_on)
-            case h.PaymentReceived():
-                _paid(rows, envelope, event, sign=1)
-            case h.AffiliationOpened():
-                _total(rows, envelope, _account(rows, envelope), kind=event.kind, from_year=event.from_year)
-            case h.ZorgpremieAmountChanged():
-                _amount_changed(rows, envelope, event)
-            case h.ReminderIssued():
-                _year(rows, envelope, event.year, reminded_on=event.issued_on)
-            case h.PaymentReversed():
-                _paid(rows, envelope, event, sign=-1)
-            case h.CreditAllocated():
-                _credit_used(rows, envelope, event)
-            case h.CreditRefunded():
-                account = _account(rows, envelope)
-                _total(rows, envelope, account, credit_cents=account.credit_cents - event.amount_cents,
-                       refunded_cents=account.refunded_cents + event.amount_cents)  # fmt: skip
-            case h.YearMissed():
-                _year(rows, envelope, event.year, missed_on=event.missed_on, missed_run=envelope.commit.run)
-            case h.MissReinstated():
-                _year(rows, envelope, event.year, missed_on=event.known_on)
-            case h.MissCorrected():
-                _year(rows, envelope, event.year, missed_on=None)
-            case h.FineImposed():
-                for year in event.years:
-                    _year(rows, envelope, year, claimed_by_agency=True)
-            case _:
-                pass  # letters and reports have read models of their own
-
-
-def _year(rows: StreamRows, envelope: Envelope, year: int, **changes: object) -> None:
-    row = rows.get("premium_year", year) or PremiumYear(envelope.stream, year)
-    rows.put("premium_year", replace(row, **changes), year)
+        _FOLDS[type(event)](rows, event, envelope)
 
 
 def _account(rows: StreamRows, envelope: Envelope) -> AffiliationRow:
-    row: AffiliationRow = rows.get("affiliation") or AffiliationRow(envelope.stream)  # type: ignore[assignment]
-    return row
+    """
+    Return the row of totals, to be changed by this event.
+    """
+    account = rows.row(AFFILIATION)
+    account.version = envelope.version
+    return account
 
 
-def _total(rows: StreamRows, envelope: Envelope, account: AffiliationRow, **changes: object) -> None:
-    rows.put("affiliation", replace(account, version=envelope.version, **changes))
-
-
-def _put_on_years(
-    rows: StreamRows, envelope: Envelope, allocations: tuple[h.Allocation, ...], *, sign: int, value_date: date | None
-) -> int:
-    total = 0
-    for allocation in allocations:
-        row = cast(PremiumYear | None, rows.get("premium_year", allocation.year))
-        paid = row.paid_cents if row else 0
-        last = value_date if sign > 0 and value_date is not None else (row.last_value_date if row else None)
-        _year(rows, envelope, allocation.year, paid_cents=paid + sign * allocation.amount_cents, last_value_date=last)
-        total += sign * allocation.amount_cents
-    return total
-
-
-def _paid(rows: StreamRows, envelope: Envelope, event: h.PaymentReceived | h.PaymentReversed, *, sign: int) -> None:
-    allocated = _put_on_years(rows, envelope, event.allocations, sign=sign, value_date=event.value_date)
+def _opened(rows: StreamRows, event: h.AffiliationOpened, envelope: Envelope) -> None:
     account = _account(rows, envelope)
-    _total(
-        rows,
-        envelope,
-        account,
-        received_cents=account.received_cents + sign * event.amount_cents,
-        allocated_cents=account.allocated_cents + allocated,
-        credit_cents=account.credit_cents + sign * event.credit_cents,
-    )
+    account.kind = event.kind
+    account.from_year = event.from_year
 
 
-def _credit_used(rows: StreamRows, envelope: Envelope, event: h.CreditAllocated) -> None:
-    allocated = _put_on_years(rows, envelope, event.allocations, sign=1, value_date=None)
+def _charged(rows: StreamRows, event: h.ZorgpremieCharged, envelope: Envelope) -> None:
+    year = rows.row(YEAR, event.year)
+    year.charged_cents = event.amount_cents
+    year.reduced = event.reduced
+    year.due_on = event.due_on
+    _account(rows, envelope).charged_cents += event.amount_cents
+
+
+def _amount_changed(rows: StreamRows, event: h.ZorgpremieAmountChanged, envelope: Envelope) -> None:
+    year = rows.row(YEAR, event.year)
+    year.charged_cents = event.to_cents
+    year.reduced = event.reduced
+    year.paid_cents -= event.freed_cents
     account = _account(rows, envelope)
-    _total(
-        rows,
-        envelope,
-        account,
-        allocated_cents=account.allocated_cents + allocated,
-        credit_cents=account.credit_cents - allocated,
-    )
+    account.charged_cents += event.to_cents - event.from_cents
+    account.allocated_cents -= event.freed_cents
+    account.credit_cents += event.freed_cents
 
 
-def _amount_changed(rows: StreamRows, envelope: Envelope, event: h.ZorgpremieAmountChanged) -> None:
-    row = cast(PremiumYear | None, rows.get("premium_year", event.year))
-    paid = row.paid_cents if row else 0
-    _year(
-        rows,
-        envelope,
-        event.year,
-        charged_cents=event.to_cents,
-        reduced=event.reduced,
-        paid_cents=paid - event.freed_cents,
-    )
+def _invited(rows: StreamRows, event: h.InvitationIssued, _envelope: Envelope) -> None:
+    year = rows.row(YEAR, event.year)
+    year.ogm = event.ogm
+    year.invited_on = event.issued_on
+
+
+def _reminded(rows: StreamRows, event: h.ReminderIssued, _envelope: Envelope) -> None:
+    rows.row(YEAR, event.year).reminded_on = event.issued_on
+
+
+def _paid(rows: StreamRows, event: h.PaymentReceived, envelope: Envelope) -> None:
     account = _account(rows, envelope)
-    _total(
-        rows,
-        envelope,
-        account,
-        charged_cents=account.charged_cents + event.to_cents - event.from_cents,
-        allocated_cents=account.allocated_cents - event.freed_cents,
-        credit_cents=account.credit_cents + event.freed_cents,
-    )
+    account.received_cents += event.amount_cents
+    account.credit_cents += event.credit_cents
+    for share in event.allocations:
+        year = rows.row(YEAR, share.year)
+        year.paid_cents += share.amount_cents
+        year.last_value_date = event.value_date
+        account.allocated_cents += share.amount_cents
+
+
+def _reversed(rows: StreamRows, event: h.PaymentReversed, envelope: Envelope) -> None:
+    account = _account(rows, envelope)
+    account.received_cents -= event.amount_cents
+    account.credit_cents -= event.credit_cents
+    for share in event.allocations:
+        rows.row(YEAR, share.year).paid_cents -= share.amount_cents
+        account.allocated_cents -= share.amount_cents
+
+
+def _credit_used(rows: StreamRows, event: h.CreditAllocated, envelope: Envelope) -> None:
+    account = _account(rows, envelope)
+    for share in event.allocations:
+        rows.row(YEAR, share.year).paid_cents += share.amount_cents
+        account.allocated_cents += share.amount_cents
+        account.credit_cents -= share.amount_cents
+
+
+def _credit_refunded(rows: StreamRows, event: h.CreditRefunded, envelope: Envelope) -> None:
+    account = _account(rows, envelope)
+    account.credit_cents -= event.amount_cents
+    account.refunded_cents += event.amount_cents
+
+
+def _missed(rows: StreamRows, event: h.YearMissed, envelope: Envelope) -> None:
+    year = rows.row(YEAR, event.year)
+    year.missed_on = event.missed_on
+    year.missed_run = envelope.commit.run
+
+
+def _missed_after_all(rows: StreamRows, event: h.MissReinstated, _envelope: Envelope) -> None:
+    rows.row(YEAR, event.year).missed_on = event.known_on
+
+
+def _not_missed(rows: StreamRows, event: h.MissCorrected, _envelope: Envelope) -> None:
+    rows.row(YEAR, event.year).missed_on = None
+
+
+def _fined(rows: StreamRows, event: h.FineImposed, _envelope: Envelope) -> None:
+    for year in event.years:
+        rows.row(YEAR, year).claimed_by_agency = True
+
+
+# Letters and reports have read models of their own.
+_FOLDS: Final = ByEvent[Fold](
+    {
+        h.AffiliationOpened: _opened,
+        h.ZorgpremieCharged: _charged,
+        h.ZorgpremieAmountChanged: _amount_changed,
+        h.InvitationIssued: _invited,
+        h.ReminderIssued: _reminded,
+        h.PaymentReceived: _paid,
+        h.PaymentReversed: _reversed,
+        h.CreditAllocated: _credit_used,
+        h.CreditRefunded: _credit_refunded,
+        h.YearMissed: _missed,
+        h.MissReinstated: _missed_after_all,
+        h.MissCorrected: _not_missed,
+        h.FineImposed: _fined,
+    },
+    otherwise=unmoved,
+)

@@ -16,7 +16,7 @@ import msgspec
 from domain.envelope import Envelope
 from domain.zorgkas_affiliation import happened as h
 from projections.model import Row, StreamRows
-from projections.premium_account import PremiumAccount, PremiumYear
+from projections.premium_account import YEAR, PremiumAccount
 
 #: Columns that the store's model has and this one cannot have.
 NOT_PUBLISHED: Final[Mapping[str, frozenset[str]]] = {"premium_year": frozenset({"ogm"})}
@@ -32,9 +32,7 @@ class PublishedPremiumAccount(PremiumAccount):
     def evolve(self, rows: StreamRows, envelope: Envelope) -> None:
         super().evolve(rows, envelope)
         if isinstance(envelope.event, h.InvitationIssued):
-            row = rows.get("premium_year", envelope.event.year)
-            assert isinstance(row, PremiumYear)
-            rows.put("premium_year", msgspec.structs.replace(row, ogm=None), row.year)
+            rows.row(YEAR, envelope.event.year).ogm = None
 
 
 def digest_of(rows: Mapping[str, Iterable[Row]]) -> str:

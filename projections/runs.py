@@ -5,18 +5,16 @@ Every run from its plan to its settlement, with who did what.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import cast
+from typing import Final
 from uuid import UUID
-
-from msgspec.structs import replace
 
 from domain import run
 from domain.envelope import Envelope
 from domain.ids import Kind
-from projections.model import Row, StreamRows, Table
+from projections.model import ByEvent, Fold, Row, StreamRows, Table, unmoved
 
 
-class RunRow(Row, frozen=True):
+class RunRow(Row):
     """
     One run; `state` is planned, approved, started, executed, settled, differs or abandoned.
     """
@@ -67,34 +65,59 @@ class Runs:
 
     def evolve(self, rows: StreamRows, envelope: Envelope) -> None:
         event = envelope.event
-        if isinstance(event, run.RunPlanned):
-            row = RunRow(
-                envelope.stream, event.job, event.business_date, event.round, "planned", event.items,
-                event.passed_over, event.amount_cents, event.digest, event.planned_by, envelope.recorded_at,
-                event.needs_approval,
-            )  # fmt: skip
-            rows.put("run", row)
-            return
-        known = cast(RunRow | None, rows.get("run"))
-        if known is not None:
-            rows.put("run", _changed(known, event, envelope.recorded_at))
+        _FOLDS[type(event)](rows, event, envelope)
 
 
-def _changed(row: RunRow, event: object, moment: datetime) -> RunRow:
-    match event:
-        case run.RunApproved():
-            return replace(row, state="approved", approved_by=event.approved_by, approved_at=moment)
-        case run.RunStarted():
-            return replace(row, state="started")
-        case run.RunExecuted():
-            return replace(
-                row, state="executed", done=event.done, refused=event.refused, parked=event.parked,
-                events=event.events, done_cents=event.amount_cents, executed_at=moment,
-            )  # fmt: skip
-        case run.RunSettled():
-            differences = sum(control.expected != control.actual for control in event.controls)
-            return replace(row, state="settled" if event.agrees else "differs", differences=differences)
-        case run.RunAbandoned():
-            return replace(row, state="abandoned")
-        case _:
-            return row
+def _planned(rows: StreamRows, event: run.RunPlanned, envelope: Envelope) -> None:
+    row = RunRow(
+        rows.stream, event.job, event.business_date, event.round, "planned", event.items, event.passed_over,
+        event.amount_cents, event.digest, event.planned_by, envelope.recorded_at, event.needs_approval,
+    )  # fmt: skip
+    rows.put(RUN, row)
+
+
+def _approved(rows: StreamRows, event: run.RunApproved, envelope: Envelope) -> None:
+    if row := rows.known(RUN):
+        row.state = "approved"
+        row.approved_by = event.approved_by
+        row.approved_at = envelope.recorded_at
+
+
+def _started(rows: StreamRows, _event: run.RunStarted, _envelope: Envelope) -> None:
+    if row := rows.known(RUN):
+        row.state = "started"
+
+
+def _executed(rows: StreamRows, event: run.RunExecuted, envelope: Envelope) -> None:
+    if row := rows.known(RUN):
+        row.state = "executed"
+        row.executed_at = envelope.recorded_at
+        row.done = event.done
+        row.refused = event.refused
+        row.parked = event.parked
+        row.events = event.events
+        row.done_cents = event.amount_cents
+
+
+def _settled(rows: StreamRows, event: run.RunSettled, _envelope: Envelope) -> None:
+    if row := rows.known(RUN):
+        row.state = "settled" if event.agrees else "differs"
+        row.differences = sum(control.expected != control.actual for control in event.controls)
+
+
+def _abandoned(rows: StreamRows, _event: run.RunAbandoned, _envelope: Envelope) -> None:
+    if row := rows.known(RUN):
+        row.state = "abandoned"
+
+
+_FOLDS: Final = ByEvent[Fold](
+    {
+        run.RunPlanned: _planned,
+        run.RunApproved: _approved,
+        run.RunStarted: _started,
+        run.RunExecuted: _executed,
+        run.RunSettled: _settled,
+        run.RunAbandoned: _abandoned,
+    },
+    otherwise=unmoved,
+)

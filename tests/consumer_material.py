@@ -5,7 +5,6 @@ What tests of consumers read: made-up affiliations as messages on a real broker,
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -24,7 +23,7 @@ from formats.avro import read_message
 from formats.partitions import partition_of
 from formats.published import publish
 from formats.published_back import to_ledger_facts
-from projections.model import StreamRows
+from projections.model import folded
 from projections.published_premium_account import PublishedPremiumAccount, digest_of
 from tests.builders import charged, opened, paid
 
@@ -110,13 +109,12 @@ def expected(envelopes: Sequence[Envelope]) -> str:
     """
     Return the digest of the rows that these events fold to, without a broker and without a database.
     """
-    rows: dict[Any, StreamRows] = defaultdict(StreamRows)
+    facts = []
     for out in messages(envelopes):
-        facts = to_ledger_facts(read_message(out.value, out.headers))
-        assert facts is not None
-        MODEL.evolve(rows[facts.stream], facts)
-    tables = {table.name: [row for each in rows.values() for row in each.of(table.name)] for table in MODEL.tables}
-    return digest_of(tables)
+        fact = to_ledger_facts(read_message(out.value, out.headers))
+        assert fact is not None
+        facts.append(fact)
+    return digest_of(folded(MODEL, facts))
 
 
 def stands(database: Database) -> str:

@@ -4,13 +4,15 @@ What was the same for all events of a transaction: one row in `commits`, with th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from psycopg import Cursor
 
 from domain.envelope import Commit
+from domain.errors import Unreadable
 
 _RECORD_SQL: Final = """
 INSERT INTO commits (first_position, last_position, recorded_at, command_id, actor, run, cause, business_date)
@@ -35,6 +37,12 @@ ORDER BY first_position
 """
 #: Positions no further apart than this are looked up as one range: what lies between costs less than another look.
 _NEAR: Final = 50
+
+
+class StrayEvent(Unreadable):
+    """
+    An event stands in the table that no transaction of ours recorded; find who else can write to the events table.
+    """
 
 
 class Recorded(NamedTuple):
@@ -80,6 +88,27 @@ def commits_of(cursor: Cursor[Any], positions: Sequence[int]) -> Sequence[Record
         last = lasts[-1] = position
     cursor.execute(_OF_RANGES_SQL, (firsts, lasts), binary=True)
     return [_recorded(row) for row in cursor.fetchall()]
+
+
+def runs_of(
+    positions: Sequence[int], commits: Sequence[Recorded], firsts: Sequence[int]
+) -> Iterator[tuple[int, Recorded]]:
+    """
+    Give how many of these positions follow each other in one commit, and that commit, until all are told.
+
+    `firsts` are the first positions of the commits, in order. Raises StrayEvent for a position that is in none of them.
+    """
+    start, end = 0, len(positions)
+    while start < end:
+        index = bisect_right(firsts, positions[start])
+        of = commits[index - 1] if index else None
+        if of is None or of.last < positions[start]:
+            raise StrayEvent(position=positions[start])
+        first, last, after = of.first, of.last, start + 1
+        while after < end and first <= positions[after] <= last:
+            after += 1
+        yield after - start, of
+        start = after
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded:

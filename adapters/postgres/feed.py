@@ -8,19 +8,21 @@ read. Holes are left by transactions that were rolled back, and mean nothing.
 from __future__ import annotations
 
 import struct
-from bisect import bisect_right
-from collections.abc import Collection, Sequence
-from itertools import count, repeat, zip_longest
-from typing import Any, Final
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from functools import partial
+from itertools import chain, count, groupby, repeat
+from operator import attrgetter
+from typing import Any, Final, cast
 
 from psycopg import Cursor
 
-from adapters.postgres.commits import Recorded, commits_between, commits_of
+from adapters.postgres.arrays import Uuids
+from adapters.postgres.commits import Recorded, commits_between, commits_of, runs_of
 from adapters.postgres.database import WRITER, Database
 from adapters.postgres.keys import TransactionKeys
 from adapters.sealing import Ciphers, MasterKey, place_of
-from domain.envelope import Envelope
-from domain.errors import Unreadable
+from domain.envelope import Commit, Envelope
 from domain.ids import Kind, StreamId, owner_of
 from formats.stored import Boxed, StoredEvents
 
@@ -50,12 +52,6 @@ CROSS JOIN LATERAL (
 WHERE whole.states IS NOT NULL
 """
 _HIGH_WATER_SQL: Final = "SELECT coalesce(max(notification_id), 0) FROM events"
-
-
-class StrayEvent(Unreadable):
-    """
-    An event stands in the table that no transaction of ours recorded; find who else can write to the events table.
-    """
 
 
 class StoreFeed:
@@ -103,32 +99,40 @@ class StoreFeed:
         """
         Return all events of these streams, by stream and version; for rebuilding what is kept per stream.
         """
+        return list(chain.from_iterable(self.by_stream(streams)))
+
+    def by_stream(self, streams: Sequence[StreamId]) -> Sequence[Sequence[Envelope]]:
+        """
+        Return the same, one sequence for each stream that has events.
+        """
         with self._database.session(WRITER) as session, session.cursor() as cursor:
             found = self._whole_streams(cursor, streams) if self._for_folding else None
             if found is not None:
                 return found
-            cursor.execute(_OF_STREAMS_SQL, (list(streams),), binary=True)
+            cursor.execute(_OF_STREAMS_SQL, (Uuids(streams),), binary=True)
             rows = cursor.fetchall()
-            return self._envelopes(cursor, rows, commits_of(cursor, [row[0] for row in rows]))
+            commits = commits_of(cursor, [row[0] for row in rows])
+            envelopes = self._envelopes(cursor, rows, commits)
+            return [list(of_stream) for _, of_stream in groupby(envelopes, key=attrgetter("stream.int"))]
 
-    def _whole_streams(self, cursor: Cursor[Any], streams: Sequence[StreamId]) -> Sequence[Envelope] | None:
+    def _whole_streams(self, cursor: Cursor[Any], streams: Sequence[StreamId]) -> Sequence[Sequence[Envelope]] | None:
         """
         The quick way: one row and one decode per stream. None when a stream holds an older version of an event.
         """
-        cursor.execute(_WHOLE_STREAMS_SQL, (list(streams),), binary=True)
+        cursor.execute(_WHOLE_STREAMS_SQL, (Uuids(streams),), binary=True)
         rows = [(stream, _positions(raw), states) for stream, raw, states in cursor.fetchall()]
-        commits = commits_of(cursor, [position for _, positions, _ in rows for position in positions])
+        commits = commits_of(cursor, list(chain.from_iterable(positions for _, positions, _ in rows)))
         firsts = [of.first for of in commits]
-        envelopes: list[Envelope] = []
+        found: list[list[Envelope]] = []
         for stream, positions, states in rows:
-            found = self._stored.read_whole_stream(states)
-            if found is None:
+            read = self._stored.read_whole_stream(states)
+            if read is None:
                 return None
-            of = _by_position(positions, commits, firsts)
-            recorded_at, commit = [each.recorded_at for each in of], [each.commit for each in of]
-            columns = (positions, repeat(stream), count(1), found[0], recorded_at, found[1], commit)
-            envelopes += map(Envelope._make, zip(*columns, strict=False))
-        return envelopes
+            names, events = read
+            recorded_at, recorded_with = _recorded(positions, commits, firsts)
+            columns = (positions, repeat(stream), count(1), names, recorded_at, events, recorded_with)
+            found.append(list(map(_envelope, zip(*columns, strict=False))))
+        return found
 
     def _envelopes(
         self, cursor: Cursor[Any], rows: Sequence[tuple[Any, ...]], commits: Sequence[Recorded]
@@ -136,15 +140,15 @@ class StoreFeed:
         if not rows:
             return []
         positions, streams, versions, names, states = zip(*rows, strict=True)
-        recorded = _by_position(positions, commits, [of.first for of in commits])
+        recorded_at, recorded_with = _recorded(positions, commits, [of.first for of in commits])
         events: list[Any]
         if self._for_folding:
             events = self._stored.read_page_for_folding(names, states)
         else:
             events = self._stored.read_page(names, states)
             self._open(cursor, rows, events)
-        columns = (positions, streams, versions, names, [of.recorded_at for of in recorded], events)
-        return list(map(Envelope._make, zip(*columns, [of.commit for of in recorded], strict=True)))
+        columns = (positions, streams, versions, names, recorded_at, events, recorded_with)
+        return list(map(_envelope, zip(*columns, strict=True)))
 
     def _open(self, cursor: Cursor[Any], rows: Sequence[tuple[Any, ...]], events: list[Any]) -> None:
         """
@@ -165,12 +169,19 @@ def _positions(raw: bytes) -> Sequence[int]:
     return struct.unpack(f">{len(raw) // 8}q", raw)
 
 
-def _by_position(positions: Sequence[int], commits: Sequence[Recorded], firsts: Sequence[int]) -> Sequence[Recorded]:
+def _recorded(
+    positions: Sequence[int], commits: Sequence[Recorded], firsts: Sequence[int]
+) -> tuple[list[datetime], list[Commit]]:
     """
-    Return the commit of each position; `firsts` are the first positions of the commits, in order.
+    Return since when we knew of each position, and what it was recorded with.
     """
-    found = [commits[after - 1] for after in map(bisect_right, repeat(firsts), positions)] if commits else []
-    for position, of in zip_longest(positions, found):
-        if of is None or not of.first <= position <= of.last:
-            raise StrayEvent(position=position)
-    return found
+    recorded_at: list[datetime] = []
+    recorded_with: list[Commit] = []
+    for length, of in runs_of(positions, commits, firsts):
+        recorded_at += repeat(of.recorded_at, length)
+        recorded_with += repeat(of.commit, length)
+    return recorded_at, recorded_with
+
+
+#: What `Envelope._make` does, without a Python frame for each of millions.
+_envelope: Final = cast(Callable[[tuple[Any, ...]], Envelope], partial(tuple.__new__, Envelope))

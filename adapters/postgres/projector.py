@@ -6,18 +6,16 @@ Each read model has a schema of its own, `rm_<name>`. A worker whose position is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 from msgspec.structs import astuple
 from psycopg import Connection, Cursor, sql
 
+from adapters.postgres.arrays import column_of, copy_rows, types_of
 from application.ports import Feed
 from domain.envelope import Envelope
 from domain.errors import Conflict
-from domain.events import Event
-from domain.ids import kind_of
 from projections.model import ReadModel, Row, StreamRows, Table
 
 #: Live batches; a catch-up over millions takes larger ones, because events of one stream then fold together.
@@ -38,7 +36,7 @@ def schema_of(model: ReadModel) -> str:
     return f"rm_{model.name}"
 
 
-def qualified(schema: str, table: Table) -> sql.Identifier:
+def qualified(schema: str, table: Table[Any]) -> sql.Identifier:
     return sql.Identifier(schema, table.name)
 
 
@@ -109,20 +107,18 @@ class Projector:
 
 def fold_into(cursor: Cursor[Any], model: ReadModel, writer: RowWriter, batch: Sequence[Envelope]) -> None:
     """
-    Fold the batch's events, stream by stream, into the rows that stand, and write what changed.
+    Fold the batch's events, stream by stream in id order, into the rows that stand, and write what changed.
     """
-    by_stream: dict[UUID, list[Envelope]] = {}
+    by_stream: dict[int, list[Envelope]] = {}  # by number: ids are hashed and compared in Python
     for envelope in batch:
-        by_stream.setdefault(envelope.stream, []).append(envelope)
-    by_stream = {stream: envelopes for stream, envelopes in by_stream.items() if kind_of(stream) in model.kinds}
-    if not by_stream:
+        by_stream.setdefault(envelope.stream.int, []).append(envelope)
+    kinds = {int(kind) for kind in model.kinds}
+    events = [by_stream[number] for number in sorted(by_stream) if number >> 16 & 0xFF in kinds]
+    if not events:
         return
-    rows = writer.rows_of(cursor, by_stream)
+    rows = writer.rows_of(cursor, events)
     evolve = model.evolve
-    for stream, envelopes in by_stream.items():
-        of_stream = rows.get(stream)
-        if of_stream is None:
-            of_stream = rows[stream] = StreamRows()
+    for of_stream, envelopes in zip(rows, events, strict=True):
         for envelope in envelopes:
             evolve(of_stream, envelope)
     writer.write(cursor, rows)
@@ -132,92 +128,99 @@ class RowWriter:
     """
     Reads and writes the rows of a read model's tables, a batch of streams at a time.
 
-    `staged` lets large batches go by COPY through a temporary table, which is quicker; the role must be allowed to.
+    `staged` lets large batches go by COPY, changes through a temporary table, which is quicker; the role must be
+    allowed to.
     """
 
-    def __init__(self, schema: str, tables: Sequence[Table], *, staged: bool = False) -> None:
+    def __init__(self, schema: str, tables: Sequence[Table[Any]], *, staged: bool = False) -> None:
         self._tables = tables
-        self._stages = {table.name: _Stage(schema, table) for table in tables} if staged else {}
-        self._select = {table.name: _select(schema, table) for table in tables}
-        self._upsert = {table.name: _upsert(schema, table) for table in tables}
-        self._delete = {table.name: _delete(schema, table) for table in tables}
+        self._staged = {table: _Staged(schema, table) for table in tables} if staged else {}
+        self._select = {table: _select(schema, table) for table in tables}
+        self._upsert = {table: _upsert(schema, table) for table in tables}
+        self._types = {table: types_of(table) for table in tables}
 
-    def rows_of(self, cursor: Cursor[Any], events: Mapping[UUID, Sequence[Envelope]]) -> dict[UUID, StreamRows]:
+    def rows_of(self, cursor: Cursor[Any], events: Sequence[Sequence[Envelope]]) -> list[StreamRows]:
         """
-        Return the rows that stand, of these streams, as far as their events are about them.
+        Return the rows that stand of each of these streams, as far as its events are about them.
         """
-        found: dict[UUID, StreamRows] = {}
-        wanted = sorted(events)
+        found = [StreamRows(envelopes[0].stream) for envelopes in events]
         for table in self._tables:
-            keys = [wanted] if table.looks_at is None else columns_of(_looked_at(table.looks_at, events, wanted))
-            cursor.execute(self._select[table.name], keys or [[] for _ in table.key], binary=True)
-            make, name, rest = table.row, table.name, [table.fields.index(column) for column in table.key[1:]]
+            owners, keys = self._wanted(table, found, events)
+            cursor.execute(self._select[table], keys, binary=True)
+            make, end_of_key = table.row, len(table.key)
             for values in cursor.fetchall():
-                of_stream = found.get(values[0])
-                if of_stream is None:
-                    of_stream = found[values[0]] = StreamRows()
-                of_stream.already(name, make(*values), *(values[index] for index in rest))
+                of_stream = owners[values[0] - 1]
+                of_stream.standing[table, values[1:end_of_key]] = make(of_stream.stream, *values[1:])
         return found
 
-    def write(self, cursor: Cursor[Any], rows: Mapping[UUID, StreamRows]) -> None:
-        puts: dict[str, list[Row]] = {table.name: [] for table in self._tables}
-        drops: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in self._tables}
-        for stream, of_stream in rows.items():
-            for (name, key), row in of_stream.changed.items():
-                if row is None:
-                    drops[name].append((stream, *key))
-                else:
-                    puts[name].append(row)
+    def _wanted(
+        self, table: Table[Any], rows: Sequence[StreamRows], events: Sequence[Sequence[Envelope]]
+    ) -> tuple[Sequence[StreamRows], list[list[Any]]]:
+        """
+        Return which rows to fetch, as columns of their keys, and whose they are.
+        """
+        looks_at, types = table.looks_at, self._types[table]
+        if looks_at is None:
+            return rows, [column_of("uuid", [of.stream for of in rows])]
+        wanted = [
+            (of, key)
+            for of, envelopes in zip(rows, events, strict=True)
+            for key in {key: None for envelope in envelopes for key in looks_at(envelope.event)}
+        ]
+        columns = [column_of("uuid", [of.stream for of, _ in wanted])]
+        columns += [
+            column_of(types[name], [key[index] for _, key in wanted]) for index, name in enumerate(table.key[1:])
+        ]
+        return [of for of, _ in wanted], columns
+
+    def write(self, cursor: Cursor[Any], rows: Iterable[StreamRows]) -> None:
+        """
+        Write the rows that were made or changed, in the order of their streams.
+        """
+        new: dict[Table[Any], list[Row]] = {table: [] for table in self._tables}
+        changed: dict[Table[Any], list[Row]] = {table: [] for table in self._tables}
+        for of_stream in rows:
+            standing = of_stream.standing
+            for place, row in of_stream.changed.items():
+                (changed if place in standing else new)[place[0]].append(row)
         for table in self._tables:
-            if drops[table.name]:
-                cursor.execute(self._delete[table.name], columns_of(drops[table.name]))
-            rows_put = puts[table.name]
-            if table.name in self._stages and len(rows_put) >= STAGED_FROM:
-                self._stages[table.name].write(cursor, rows_put)
-            elif rows_put:
-                cursor.execute(self._upsert[table.name], columns_of(map(astuple, rows_put)))
+            if table in self._staged and len(new[table]) + len(changed[table]) >= STAGED_FROM:
+                self._staged[table].write(cursor, new[table], changed[table])
+            elif both := new[table] + changed[table]:
+                types = self._types[table].values()
+                columns = zip(*map(astuple, both), strict=True)
+                cursor.execute(self._upsert[table], list(map(column_of, types, columns)))
 
 
-class _Stage:
+class _Staged:
     """
-    A temporary table with the columns of a read model's table: filled by COPY, merged in one statement, then empty.
+    Writes many rows by COPY: new ones into the table itself, changed ones into a temporary table that is then merged.
+
+    A new row that is there already is a fault, not a race (the position is held), and the server refuses it.
     """
 
-    def __init__(self, schema: str, table: Table) -> None:
-        stage = sql.Identifier(f"stage_{schema}_{table.name}")
-        names = _names(table.fields)
-        self._types = [types_of(table)[name] for name in table.fields]
+    def __init__(self, schema: str, table: Table[Any]) -> None:
+        place, stage = qualified(schema, table), sql.Identifier(f"stage_{schema}_{table.name}")
+        self._table, self._place, self._stage = table, place, stage
         self._make = sql.SQL(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {} (" + table.columns + ") ON COMMIT DELETE ROWS"
         ).format(stage)
-        self._fill = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(stage, names)
-        self._merge = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} {}").format(
-            qualified(schema, table), names, names, stage, _on_conflict(table)
+        others = [name for name in table.fields if name not in table.key]
+        self._merge = sql.SQL("UPDATE {} AS standing SET ({}) = ROW({}) FROM {} AS changed WHERE {}").format(
+            place,
+            _names(others),
+            sql.SQL(", ").join(sql.Identifier("changed", name) for name in others),
+            stage,
+            sql.SQL(" AND ").join(sql.SQL("standing.{0} = changed.{0}").format(sql.Identifier(n)) for n in table.key),
         )
 
-    def write(self, cursor: Cursor[Any], rows: Iterable[Row]) -> None:
-        cursor.execute(self._make)
-        with cursor.copy(self._fill) as copy:
-            copy.set_types(self._types)
-            for row in rows:
-                copy.write_row(astuple(row))
-        cursor.execute(self._merge)
-
-
-def _looked_at(
-    looks_at: Callable[[Event], Iterable[tuple[Any, ...]]],
-    events: Mapping[UUID, Sequence[Envelope]],
-    streams: Sequence[UUID],
-) -> list[tuple[Any, ...]]:
-    return [
-        (stream, *key)
-        for stream in streams
-        for key in dict.fromkeys(key for envelope in events[stream] for key in looks_at(envelope.event))
-    ]
-
-
-def columns_of(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+    def write(self, cursor: Cursor[Any], new: Sequence[Row], changed: Sequence[Row]) -> None:
+        if new:
+            copy_rows(cursor, self._table, self._place, new)
+        if changed:
+            cursor.execute(self._make)
+            copy_rows(cursor, self._table, self._stage, changed)
+            cursor.execute(self._merge)
 
 
 def create(connection: Connection[Any], model: ReadModel, *, schema: str | None = None) -> int:
@@ -239,7 +242,7 @@ def create(connection: Connection[Any], model: ReadModel, *, schema: str | None 
     return 0
 
 
-def make_tables(cursor: Cursor[Any], schema: str, tables: Sequence[Table], *, indexed: bool) -> None:
+def make_tables(cursor: Cursor[Any], schema: str, tables: Sequence[Table[Any]], *, indexed: bool) -> None:
     cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
     cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), _LOOKERS))
     for table in tables:
@@ -251,22 +254,14 @@ def make_tables(cursor: Cursor[Any], schema: str, tables: Sequence[Table], *, in
             add_indexes(cursor, schema, table)
 
 
-def add_indexes(cursor: Cursor[Any], schema: str, table: Table) -> None:
+def add_indexes(cursor: Cursor[Any], schema: str, table: Table[Any]) -> None:
     key = sql.SQL(", ").join(sql.Identifier(column) for column in table.key)
     cursor.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(qualified(schema, table), key))
     for index in table.indexes:
         cursor.execute(sql.SQL(index).format(table=qualified(schema, table)))
 
 
-def types_of(table: Table) -> dict[str, str]:
-    """
-    Return the SQL type of each column, read from the column list itself.
-    """
-    words = [definition.split() for definition in table.columns.split(",")]
-    return {word[0]: word[1] for word in words}
-
-
-def _arrays(table: Table, names: Sequence[str]) -> sql.Composed:
+def _arrays(table: Table[Any], names: Sequence[str]) -> sql.Composed:
     types = types_of(table)
     return sql.SQL(", ").join(sql.SQL("%b::" + types[name] + "[]") for name in names)
 
@@ -275,31 +270,25 @@ def _names(names: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(name) for name in names)
 
 
-def _select(schema: str, table: Table) -> sql.Composed:
-    place, names = qualified(schema, table), _names(table.fields)
-    if table.looks_at is None:
-        return sql.SQL("SELECT {} FROM {} WHERE stream = ANY(%b)").format(names, place)
-    keys = _names(table.key)
-    return sql.SQL("SELECT {} FROM unnest({}) AS wanted({}) JOIN {} USING ({})").format(
-        names, _arrays(table, table.key), keys, place, keys
+def _select(schema: str, table: Table[Any]) -> sql.Composed:
+    """
+    Ask for rows by their keys, as far as the events say them; each answer says whose it is by its place among these.
+    """
+    keys = table.key[:1] if table.looks_at is None else table.key
+    return sql.SQL("SELECT place, {} FROM unnest({}) WITH ORDINALITY AS wanted({}, place) JOIN {} USING ({})").format(
+        _names(table.fields[1:]), _arrays(table, keys), _names(keys), qualified(schema, table), _names(keys)
     )
 
 
-def _upsert(schema: str, table: Table) -> sql.Composed:
+def _upsert(schema: str, table: Table[Any]) -> sql.Composed:
     return sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) {}").format(
         qualified(schema, table), _names(table.fields), _arrays(table, table.fields), _on_conflict(table)
     )
 
 
-def _on_conflict(table: Table) -> sql.Composed:
+def _on_conflict(table: Table[Any]) -> sql.Composed:
     others = [name for name in table.fields if name not in table.key]
     action = sql.SQL("UPDATE SET {}").format(
         sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in others)
     )
     return sql.SQL("ON CONFLICT ({}) DO {}").format(_names(table.key), action if others else sql.SQL("NOTHING"))
-
-
-def _delete(schema: str, table: Table) -> sql.Composed:
-    return sql.SQL("DELETE FROM {} WHERE ({}) IN (SELECT * FROM unnest({}))").format(
-        qualified(schema, table), _names(table.key), _arrays(table, table.key)
-    )

@@ -13,9 +13,9 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final
 
-from msgspec.structs import astuple
 from psycopg import Connection, Cursor, sql
 
+from adapters.postgres.arrays import copy_rows
 from adapters.postgres.database import OWNER, Database
 from adapters.postgres.feed import StoreFeed
 from adapters.postgres.projector import (
@@ -26,9 +26,7 @@ from adapters.postgres.projector import (
     make_tables,
     qualified,
     schema_of,
-    types_of,
 )
-from domain.envelope import Envelope
 from domain.errors import Refused
 from domain.ids import Kind, StreamId
 from projections.model import ReadModel, Row, StreamRows, Table
@@ -120,20 +118,22 @@ class Rebuild:
             yield partial(self._fill, connection)
 
     def _fill(self, connection: Connection[Any], page: Sequence[StreamId]) -> int:
-        rows: dict[str, list[Row]] = {table.name: [] for table in self._model.tables}
+        rows: dict[Table[Any], list[Row]] = {table: [] for table in self._model.tables}
         events = 0
         evolve = self._model.evolve
-        known = [each for each in self._feed.of_streams(page) if each.position <= self.position]
-        for envelopes in _by_stream(known):
-            of_stream = StreamRows()
-            for envelope in envelopes:
+        for envelopes in self._feed.by_stream(page):
+            known = envelopes
+            if known[-1].position > self.position:
+                known = [each for each in envelopes if each.position <= self.position]
+            of_stream = StreamRows(envelopes[0].stream)
+            for envelope in known:
                 evolve(of_stream, envelope)
-            events += len(envelopes)
-            for (name, _), row in of_stream.rows.items():
-                rows[name].append(row)
+            events += len(known)
+            for (table, _), row in of_stream.changed.items():
+                rows[table].append(row)
         with connection.transaction(), connection.cursor() as cursor:
             for table in self._model.tables:
-                _copy(cursor, self._next, table, rows[table.name])
+                copy_rows(cursor, table, qualified(self._next, table), rows[table])
         return events
 
     def _follow(self, connection: Connection[Any]) -> None:
@@ -156,7 +156,7 @@ class Rebuild:
                 return []
             return [self._difference(cursor, table) for table in self._model.tables]
 
-    def _difference(self, cursor: Cursor[Any], table: Table) -> Difference:
+    def _difference(self, cursor: Cursor[Any], table: Table[Any]) -> Difference:
         old, new = qualified(self._live, table), qualified(self._next, table)
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{self._live}.{table.name}"])
         if not (cursor.fetchone() or (False,))[0]:
@@ -205,26 +205,3 @@ class Rebuild:
     def drop(self) -> None:
         with self._database.connect(OWNER) as connection, connection.transaction(), connection.cursor() as cursor:
             cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self._next)))
-
-
-def _by_stream(envelopes: Sequence[Envelope]) -> Iterator[list[Envelope]]:
-    of_stream: list[Envelope] = []
-    for envelope in envelopes:
-        if of_stream and of_stream[-1].stream != envelope.stream:
-            yield of_stream
-            of_stream = []
-        of_stream.append(envelope)
-    if of_stream:
-        yield of_stream
-
-
-def _copy(cursor: Cursor[Any], schema: str, table: Table, rows: Sequence[Row]) -> None:
-    if not rows:
-        return
-    names = sql.SQL(", ").join(sql.Identifier(name) for name in table.fields)
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(qualified(schema, table), names)
-    types = types_of(table)
-    with cursor.copy(statement) as copy:
-        copy.set_types([types[name] for name in table.fields])
-        for row in rows:
-            copy.write_row(astuple(row))

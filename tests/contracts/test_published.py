@@ -31,7 +31,7 @@ from formats.published_back import to_ledger_facts
 from formats.published_fields import TRANSLATIONS
 from formats.stored import StoredEvents
 from formats.stored_shapes import event_type
-from projections.model import Row, StreamRows
+from projections.model import folded
 from projections.premium_account import PremiumAccount
 from projections.published_premium_account import PublishedPremiumAccount, digest_of
 from tests.builders import charged, invited, missed, opened, paid
@@ -317,13 +317,6 @@ def a_busy_life() -> list[Event]:
     return list(life.happened)
 
 
-def fold(model: PremiumAccount, envelopes: list[Envelope]) -> dict[str, list[Row]]:
-    streams: dict[Any, StreamRows] = {}
-    for each in envelopes:
-        model.evolve(streams.setdefault(each.stream, StreamRows()), each)
-    return {table.name: [row for rows in streams.values() for row in rows.of(table.name)] for table in model.tables}
-
-
 def test_the_premium_account_from_messages_is_the_one_from_the_store() -> None:
     positions = count(1)
     envelopes: list[Envelope] = []
@@ -340,7 +333,7 @@ def test_the_premium_account_from_messages_is_the_one_from_the_store() -> None:
     messages = [told(each, previous=None) for each in envelopes]
     received = [read_message(message.value, message.headers) for message in messages if message is not None]
     facts = [fact for each in received if (fact := to_ledger_facts(each)) is not None]
-    from_store, from_topic = fold(PremiumAccount(), envelopes), fold(PublishedPremiumAccount(), facts)
+    from_store, from_topic = folded(PremiumAccount(), envelopes), folded(PublishedPremiumAccount(), facts)
     assert len(from_store["premium_year"]) >= 7
     assert any(row.ogm for row in from_store["premium_year"])  # type: ignore[attr-defined]
     assert not any(row.ogm for row in from_topic["premium_year"])  # type: ignore[attr-defined]

@@ -20,9 +20,9 @@ from eventsourcing.persistence import IntegrityError, NotSupportedError, Program
 
 from adapters.postgres import recorder
 from adapters.postgres.application import DatabaseFunctionsOn
-from adapters.postgres.commits import record_commit
+from adapters.postgres.commits import StrayEvent, record_commit
 from adapters.postgres.database import OWNER, READER, WRITER, Database, Role
-from adapters.postgres.feed import StoreFeed, StrayEvent
+from adapters.postgres.feed import StoreFeed
 from adapters.postgres.heads import encode_state, state_decoder
 from adapters.postgres.mapper import Recorded, folding
 from adapters.postgres.recorder import APPEND_LOCK, LOCK_SECONDS, StoreBusy
