@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from tests.bench import (
     growth_figures,
     harness,
@@ -35,6 +37,8 @@ GROUPS: Final[Mapping[str, Callable[[Bench], None]]] = {
     "memory": year_figures.memory,
     "million": year_figures.million,
 }
+#: On a page of its own.
+PAGES: Final[Mapping[str, report.Page]] = {"kafka": report.KAFKA}
 #: Takes minutes, so it is only taken when asked for by name.
 ON_REQUEST: Final = frozenset({"million"})
 
@@ -46,21 +50,25 @@ def main(arguments: Sequence[str]) -> int:
     known.add_argument("--json", action="store_true", help="each figure by name on standard output")
     known.add_argument("--seed", type=int, default=1)
     known.add_argument("--members", type=int, default=1_000_000, help="for `million`")
-    known.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    known.add_argument("--write", action="store_true", help="write docs/benchmarks.md; kafka: docs/benchmarks-kafka.md")
     given = known.parse_args(arguments)
     unknown = set(given.names) - GROUPS.keys()
     if unknown:
         known.error(f"no figures are called {', '.join(sorted(unknown))}; known: {', '.join(GROUPS)}")
     machine, started = harness.machine(), time.monotonic()
+    of_page: dict[report.Page, list[harness.Figure]] = {}
     with harness.opened(quick=given.quick, seed=given.seed, members=given.members, say=harness.to_stderr) as bench:
         for name in given.names or [name for name in GROUPS if name not in ON_REQUEST]:
+            page, known_before = PAGES.get(name, report.MAIN), len(bench.figures)
             GROUPS[name](bench)
             taken = report.Taken(
                 figures=bench.figures, machine=machine, commit=harness.commit(), seed=given.seed, quick=given.quick,
                 seconds=round(time.monotonic() - started),
             )  # fmt: skip
+            figures = of_page[page] = of_page.get(page, []) + bench.figures[known_before:]
             if given.write and not given.quick:
-                report.write(taken)  # group by group: what was measured stays when a later one is broken off
+                # Group by group: what was measured stays when a later one is broken off.
+                report.write(msgspec.structs.replace(taken, figures=figures), page)
     print(report.as_json(taken) if given.json else report.as_text(taken))
     return 0
 

@@ -1,28 +1,23 @@
 """
 What the relay reaches on a real broker: against a bare send loop, from commit to subscriber, and over a long catch-up.
 
-`python -m tests.bench.kafka [--quick] [--events N] [--write]` takes them alone and writes docs/benchmarks-kafka.md;
-`./backoffice bench kafka` takes them with the others. The broker has fsync as Kafka has it: by copies, not by disk.
+Those of the consumers: `tests.bench.kafka_consumers`. The broker has fsync as Kafka has it: by copies, not by disk.
 """
 
 from __future__ import annotations
 
-import argparse
-import itertools
 import statistics
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import psutil
 from confluent_kafka import Consumer, TopicPartition
 from kafka import KafkaProducer
 
+from adapters.garbage import rare_collections
 from adapters.kafka import clients
 from adapters.kafka.broker import STEADY, Kafka
 from adapters.kafka.relay import Outgoing
@@ -32,26 +27,36 @@ from adapters.postgres.database import OWNER, Database
 from adapters.postgres.relay_positions import RelayPositions
 from consumers.publishing import LIVE, Options, live_relay, public_topics, unopened_feed, wanted_topics
 from domain.zorgkas_affiliation.remembered import AFFILIATION
-from tests.bench import harness, material, report
+from tests.bench import harness, kafka_consumers, material
 from tests.bench.harness import Bench, Figure, Stopwatch, median_rate, middle, spread
+from tests.bench.quarters import add_quarters, quarters
 from tests.bench.store_figures import store_on
-from tests.faults.relays import Plan, RelayProcess, until
+from tests.faults.relays import Plan, RelayProcess
 
 _PAGE = 5_000
+_EVENTS_EACH = 20
 
 
 def kafka(bench: Bench) -> None:
     """
-    All three, on one broker.
+    Relay, latency, consumers and the long catch-up of both. Topics hold one history, so each has a broker of its own.
     """
-    with _broker() as broker:
+    with broker_with_topics() as broker:
         throughput(bench, broker)
         latency(bench, broker)
-        catch_up(bench, broker, events=bench.size(200_000, 20_000))
+    with broker_with_topics() as broker:
+        kafka_consumers.consumers(bench, broker)
+    with broker_with_topics() as broker, bench.database() as database:
+        events = record(bench, database, bench.size(1_000_000, 20_000))
+        relay_catches_up(bench, broker, database, events)
+        kafka_consumers.consumer_catches_up(bench, broker, database, events)
 
 
 @contextmanager
-def _broker() -> Iterator[Kafka]:
+def broker_with_topics() -> Iterator[Kafka]:
+    """
+    Lend a broker with the public topics, empty.
+    """
     with tempfile.TemporaryDirectory(prefix="backoffice-bench-kafka-") as folder:
         server = Kafka(Path(folder) / "kafka", pace=STEADY)
         server.start()
@@ -62,12 +67,16 @@ def _broker() -> Iterator[Kafka]:
             server.stop()
 
 
-def _record(bench: Bench, database: Database, events: int) -> int:
-    with store_on(database) as store:
-        histories = material.histories(material.members(-(-events // 20), seed=bench.seed))
-        for number, batch in enumerate(material.batches(histories, _PAGE)):
-            with store.transaction(material.commit_of("kafka", number)) as unit:
-                unit.append(AFFILIATION, material.changes(batch))
+def record(bench: Bench, database: Database, events: int) -> int:
+    """
+    Record about that many events, twenty of each affiliation one after the other; return the last position.
+    """
+    ids = material.members(-(-events // _EVENTS_EACH), seed=bench.seed)
+    at_once = _PAGE // _EVENTS_EACH
+    with store_on(database) as store, rare_collections():
+        for start in range(0, len(ids), at_once):
+            with store.transaction(material.commit_of("kafka", start)) as unit:
+                unit.append(AFFILIATION, material.changes(material.histories(ids[start : start + at_once])))
         return store.feed.high_water()
 
 
@@ -79,7 +88,7 @@ def throughput(bench: Bench, broker: Kafka) -> None:
     The whole relay (read, translate, send, acknowledged, position moved) against the client's send loop alone.
     """
     with bench.database() as database:
-        last = _record(bench, database, bench.size(60_000, 4_000))
+        last = record(bench, database, bench.size(60_000, 4_000))
         records = _translated(database)
 
         def bare(watch: Stopwatch) -> int:
@@ -220,62 +229,15 @@ def _delays(consumer: Consumer, events: int) -> Iterator[float]:
 # --- A long way to catch up --------------------------------------------------------------------------------------------
 
 
-def catch_up(bench: Bench, broker: Kafka, *, events: int) -> None:
+def relay_catches_up(bench: Bench, broker: Kafka, database: Database, last: int) -> None:
     """
-    Everything from the beginning, in a process of its own: the rate of the last quarter against that of the first.
+    Everything from the beginning, in a process of its own: rate and memory by quarter.
     """
-    with bench.database() as database:
-        last = _record(bench, database, events)
-        positions = RelayPositions(database, LIVE)
-        relay = RelayProcess(Plan(url=database.url, bootstrap=broker.address, page_events=2_000, lease_seconds=20))
-        try:
-            relay.wait_until_active()
-            process, marks = psutil.Process(relay.pid), list[tuple[int, float, float]]()
-            for quarter in range(5):
-                until(lambda at=quarter * last // 4: positions.standing().position >= max(at, 1), within_s=1_800)
-                marks.append((positions.standing().position, time.perf_counter(), process.memory_info().rss / 2**20))
-        finally:
-            relay.end()
-    rates = [(b[0] - a[0]) / (b[1] - a[1]) for a, b in itertools.pairwise(marks)]
-    bench.add(Figure(
-        name="catch_up", what=f"relay catching up {last:,} events: rate of the last quarter against the first",
-        unit="events/s", ours="the last quarter", against="the first quarter", ours_value=rates[-1], against_value=rates[0],
-        ratio=rates[-1] / rates[0], target=0.85, stretch=0.95,
-        details=[
-            "rate by quarter: " + ", ".join(f"{rate:,.0f}" for rate in rates),
-            "memory of the process at each quarter, MiB: " + ", ".join(f"{mark[2]:.0f}" for mark in marks),
-        ],
-    ))  # fmt: skip
-
-
-# --- By itself ---------------------------------------------------------------------------------------------------------
-
-DOCUMENT = harness.ROOT / "docs" / "benchmarks-kafka.md"
-
-
-def main(arguments: Sequence[str]) -> int:
-    known = argparse.ArgumentParser(description=__doc__)
-    known.add_argument("--quick", action="store_true")
-    known.add_argument("--events", type=int, default=1_000_000, help="how many to catch up")
-    known.add_argument("--seed", type=int, default=1)
-    known.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name}")
-    given = known.parse_args(arguments)
-    machine, started = harness.machine(), time.monotonic()
-    opened: Any = harness.opened(quick=given.quick, seed=given.seed, members=0, say=harness.to_stderr)
-    with opened as bench, _broker() as broker:
-        throughput(bench, broker)
-        latency(bench, broker)
-        catch_up(bench, broker, events=given.events)
-    taken = report.Taken(
-        figures=bench.figures, machine=machine, commit=harness.commit(), seed=given.seed, quick=given.quick,
-        seconds=round(time.monotonic() - started),
-    )  # fmt: skip
-    print(report.as_text(taken))
-    if given.write:
-        text = report.as_markdown(taken).replace("./backoffice bench --write", "python -m tests.bench.kafka --write")
-        DOCUMENT.write_text(text.replace("# What it reaches", "# What the relay reaches", 1), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    positions = RelayPositions(database, LIVE)
+    relay = RelayProcess(Plan(url=database.url, bootstrap=broker.address, page_events=2_000, lease_seconds=20))
+    try:
+        relay.wait_until_active()
+        marks = quarters(lambda: positions.standing().position, last, relay.process)
+    finally:
+        relay.end()
+    add_quarters(bench, marks, name="catch_up", what=f"relay catching up {last:,} events")

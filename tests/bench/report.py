@@ -1,16 +1,31 @@
 """
-What was measured, as JSON, as a table for the screen, and as docs/benchmarks.md.
+What was measured, as JSON, as a table for the screen, and as a page of docs/.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tests.bench.harness import ROOT, Figure
 
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
+
+class Page(NamedTuple):
+    """
+    One page of figures, and the command that writes it.
+    """
+
+    file: Path
+    title: str
+    command: str
+
+
+MAIN = Page(ROOT / "docs" / "benchmarks.md", "What it reaches", "./backoffice bench --write")
+KAFKA = Page(
+    ROOT / "docs" / "benchmarks-kafka.md", "What relay and consumers reach", "./backoffice bench kafka --write"
+)
 
 
 class Taken(msgspec.Struct, kw_only=True):
@@ -52,16 +67,16 @@ def _ratio(figure: Figure, value: float) -> str:
     return f"{value:.1%}" if figure.name == "sealing" else f"{value:.2f}" if value < 10 else f"{value:.0f}x"
 
 
-def write(taken: Taken) -> None:
-    DOCUMENT.write_text(as_markdown(taken), encoding="utf-8")
+def write(taken: Taken, page: Page) -> None:
+    page.file.write_text(as_markdown(taken, page), encoding="utf-8")
 
 
-def as_markdown(taken: Taken) -> str:
+def as_markdown(taken: Taken, page: Page) -> str:
     machine = taken.machine
     lines = [
-        "# What it reaches",
+        f"# {page.title}",
         "",
-        "Written by `./backoffice bench --write`; not edited by hand. Each ratio compares sides of one run on one machine, medians of",
+        f"Written by `{page.command}`; not edited by hand. Each ratio compares sides of one run on one machine, medians of",
         "three turns, the sides taking turns, `fsync` and `synchronous_commit` on for all of them.",
         "",
         (
