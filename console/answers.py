@@ -37,6 +37,7 @@ from console.answers_of_runs import (
     RunMoved,
     RunShown,
     Settled,
+    Worked,
 )
 from console.demo_end import Demonstrated
 
@@ -331,6 +332,7 @@ ANSWERS: Final[Mapping[str, type[Answer]]] = {
     "run settle": Settled,
     "run file": AgencyFile,
     "run list": RunList,
+    "worker": Worked,
     "letters make": LettersMade,
     "letters list": LetterList,
     "letters proof": Proved,
@@ -349,6 +351,7 @@ ANSWERS: Final[Mapping[str, type[Answer]]] = {
     "project status": Projected,
     "project run": Projected,
     "project rebuild": Projected,
+    "projector": Projected,
     "schedule": Rang,
     "doctor": Examined,
     "ids": Ids,

@@ -70,6 +70,14 @@ class RunMoved(Answer, frozen=True, kw_only=True):
     phase: str
 
 
+class Worked(Answer, frozen=True, kw_only=True):
+    """
+    `worker`: the runs that this worker helped with until it was stopped.
+    """
+
+    runs: Sequence[UUID]
+
+
 class DateClosed(Answer, frozen=True, kw_only=True):
     """
     `run close`: the date of the calendar that has no run here, and how it was closed.

@@ -11,12 +11,14 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
 from adapters.kafka import broker, registry
 from adapters.postgres.programs import MAJOR_VERSION
 from adapters.settings import Settings
+from console.__main__ import backoffice
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -100,6 +102,14 @@ def test_our_processes_understand_what_they_are_given(name: str) -> None:
     settings = Settings.from_environment(SERVICES[name]["environment"])
     assert settings.kafka_brokers == ("kafka:9092",)
     assert not settings.embedded
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_processes_are_commands_that_stay(name: str) -> None:
+    command = SERVICES[name]["command"]
+    found = backoffice.get_command(click.Context(backoffice), command[0])
+    assert found is not None, f"there is no backoffice {command[0]}"
+    assert "until told to stop" in str(found.help) or "Ring every minute" in str(found.help)
 
 
 def test_kafka_makes_no_topic_by_accident() -> None:
