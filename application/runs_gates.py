@@ -68,7 +68,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     From `earliest` on it may be planned, on `planned` the alarm clock does so, after `latest` it is not lawful any
     more. `records` is the business date of a job that records what was so on that day, whenever it is run; an act has
     none and is dated the day it is done. `statements_until` is the day up to which the bank must have told us
-    everything; `needs` are the jobs of the same year that come first.
+    everything; up to `statements_wished` the alarm clock waits for it, and a person is warned. `needs` are the jobs of
+    the same year that come first.
     """
 
     job: str
@@ -78,6 +79,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     latest: date | None = None
     records: date | None = None
     statements_until: date | None = None
+    statements_wished: date | None = None
     needs: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     values: tuple[Used, ...] = ()
@@ -164,6 +166,18 @@ def check_dates(line: Line, *, business_date: date, as_of: date) -> None:
         raise TooLate(job=line.job, latest=line.latest)
     if line.records is None and business_date != as_of:
         raise NotToday(job=line.job, business_date=business_date, as_of=as_of)
+
+
+def short_of_statements(line: Line, statements_cover: StatementsCover) -> str:
+    """
+    Say which statements the line would better wait for, and how far they are; nothing when they are there.
+    """
+    wished = line.statements_wished
+    if wished is None or statements_cover(wished) is not None:
+        return ""
+    last = statements_cover(date.min)
+    until = f"the last one of every account is of {last}" if last else "an account has none yet"
+    return f"bank statements up to {wished}: {until}"
 
 
 def check_statements(line: Line, statements_cover: StatementsCover) -> None:

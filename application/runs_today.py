@@ -15,7 +15,7 @@ import msgspec
 
 from application.runs import Runs
 from application.runs_closing import closing_of, words_of
-from application.runs_gates import Entry, Line, business_date_for
+from application.runs_gates import Entry, Line, business_date_for, short_of_statements
 from application.runs_ports import Registered
 from domain.errors import BackofficeError, NotFound, Refused
 from domain.ids import StreamId
@@ -132,6 +132,8 @@ def _without_run(runs: Runs, line: Line, as_of: date) -> TodayLine:
     else:
         try:
             runs.check_ready(line, as_of=as_of)
+            if waits_for := short_of_statements(line, runs.statements_cover):
+                status = "waiting"
         except Refused as error:
             status, waits_for = "waiting", str(error)
     return TodayLine(job=line.job, year=line.year, status=status, line=line, waits_for=waits_for)

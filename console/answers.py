@@ -31,6 +31,7 @@ from console.answers_of_letters import LetterList, LettersMade, Proved
 from console.answers_of_runs import (
     AgencyFile,
     Answer,
+    DateClosed,
     Executed,
     Planned,
     RunList,
@@ -328,6 +329,7 @@ ANSWERS: Final[Mapping[str, type[Answer]]] = {
     "run show": RunShown,
     "run approve": RunMoved,
     "run abandon": RunMoved,
+    "run close": DateClosed,
     "run execute": Executed,
     "run settle": Settled,
     "run file": AgencyFile,

@@ -24,7 +24,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 class Planned(Answer, frozen=True, kw_only=True):
     """
-    `run plan`: what was frozen; approve exactly this `digest`.
+    `run plan`: what was frozen; approve exactly this `digest`. `warning` says what would better come first.
     """
 
     run: UUID
@@ -36,6 +36,7 @@ class Planned(Answer, frozen=True, kw_only=True):
     amount_cents: int
     digest: str
     needs_approval: bool
+    warning: str = ""
 
 
 class LeftOutItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +54,15 @@ class LeftOutItem(msgspec.Struct, frozen=True, kw_only=True):
 class RunShown(Answer, frozen=True, kw_only=True):
     """
     `run show`: the run as a whole, with a page of who is selected and of who is not, each with the reason.
+
+    `warning` says, of a plan that is not executed, what would better come first.
     """
 
     run: RunView
     items: Sequence[ItemView] = ()
     passed_over: Sequence[PassedOverView] = ()
     left_out: Sequence[LeftOutItem] = ()
+    warning: str = ""
 
 
 class RunMoved(Answer, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from console.asking import Asked, asks, back_office, beginning, confirmed, day_o
 from console.exits import Exit
 from console.finding import run_named
 from console.output import count, euros, facts, give, heading, out, progress, say, table
-from console.runs_show import figure, run_show
+from console.runs_show import figure, run_show, warn, warning_of
 from console.stopping import at_the_end_of_a_part
 
 if TYPE_CHECKING:
@@ -64,10 +64,11 @@ def run_plan(asked: Asked, job: str) -> None:
             raise TooEarly(job=job, earliest=line.earliest if line else day)
         actor = backoffice.settings.actor
         found = runs.plan(job, business_date=business_date, as_of=day, actor=actor, seen=seen)
+        warning = warning_of(runs, job, business_date)
     planned = Planned(
         run=found.run, job=job, business_date=found.key.business_date, round=found.key.round, items=found.items,
         passed_over=found.passed_over, amount_cents=found.amount_cents, digest=found.digest,
-        needs_approval=found.needs_approval,
+        needs_approval=found.needs_approval, warning=warning,
     )  # fmt: skip
     give(planned, lambda: _show_plan(planned), as_json=asked.as_json)
 
@@ -81,6 +82,7 @@ def _show_plan(planned: Planned) -> None:
         ("passed over", count(planned.passed_over, "member")),
         ("hash", planned.digest),
     ])  # fmt: skip
+    warn(planned.warning)
     out()
     if planned.needs_approval:
         out("A second person looks at it and approves exactly this:")

@@ -17,6 +17,9 @@ from console.output import count, euros, facts, give, heading, out, table
 from domain.ids import MemberId, StreamId
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from application.runs import Runs
     from application.runs_ports import OutcomeRow
     from application.runs_show import ItemView, PassedOverView, RunView
     from console.answers_of_runs import LeftOutItem
@@ -64,19 +67,38 @@ def run_show(
             passed = passed_over_page(runs, stream, after=since, limit=limit, member=member)
         if left_out:
             outcomes = not_done_page(runs, stream, after=number, limit=limit)
+        waits = view.phase in {"planned", "approved"}
+        warning = warning_of(runs, view.job, view.business_date) if waits else ""
 
     left = [_left_out(each) for each in outcomes]
 
     def on_screen() -> None:
         if not one_member:
             _show_run(view)
+            warn(warning)
         _show_items(items)
         _show_passed_over(passed)
         _show_left_out(left)
         if one_member and not items and not passed:
             out("This run did not look at this member.")
 
-    give(RunShown(run=view, items=items, passed_over=passed, left_out=left), on_screen, as_json=asked.as_json)
+    shown = RunShown(run=view, items=items, passed_over=passed, left_out=left, warning=warning)
+    give(shown, on_screen, as_json=asked.as_json)
+
+
+def warning_of(runs: Runs, job: str, business_date: date) -> str:
+    """
+    Say what a run would better wait for; nothing when all is there.
+    """
+    from application.runs_gates import line_on, short_of_statements
+
+    line = line_on(runs.calendar, job, business_date=business_date, law=runs.law)
+    return short_of_statements(line, runs.statements_cover) if line is not None else ""
+
+
+def warn(warning: str) -> None:
+    if warning:
+        out(click.style(f"Better wait for {warning}. Whoever paid in time is named as late until they come.", fg="red"))
 
 
 def figure(name: str, value: int) -> str:

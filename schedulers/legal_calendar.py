@@ -48,6 +48,7 @@ class Dates(msgspec.Struct, frozen=True, kw_only=True):
     latest: date | None = None
     records: date | None = None
     statements_until: date | None = None
+    statements_wished: date | None = None
     needs: tuple[str, ...] = ()
 
 
@@ -75,6 +76,7 @@ class LegalEntry:
             latest=found.latest,
             records=found.records,
             statements_until=found.statements_until,
+            statements_wished=found.statements_wished,
             needs=found.needs,
             rules=self.rules,
             values=tuple(days.used.values()),
@@ -88,8 +90,12 @@ def _invitations(day: Days) -> Dates:
 
 
 def _deadline(day: Days) -> Dates:
+    """
+    It can be run without the statements of its day, and be set right by them; the alarm clock waits: thousands of
+    misses that are none help nobody, and nothing before the letters needs it (docs/decisions/0008).
+    """
     last = day("zorgpremie/due_by")
-    return Dates(earliest=last + _DAY, planned=last + _DAY, records=last)
+    return Dates(earliest=last + _DAY, planned=last + _DAY, records=last, statements_wished=last)
 
 
 def _registered_letters(day: Days) -> Dates:

@@ -26,6 +26,7 @@ from application.runs_gates import (
     TooEarly,
     TooLate,
     line_of,
+    short_of_statements,
 )
 from application.runs_today import run_due, today
 from domain.parameters import NotChecked
@@ -230,6 +231,24 @@ def test_closed_dates_of_earlier_years_are_shown_on_request_and_a_run_all_the_sa
     planned = plan(runs, "deadline", date(2025, 4, 30), day)
     (line,) = [line for line in today(runs, as_of=day, since=since) if (line.job, line.year) == ("deadline", 2025)]
     assert (line.status, line.run) == ("waiting", planned.run)
+
+
+def test_the_alarm_clock_waits_for_the_statements_of_30_april_and_a_person_is_warned(runs: Runs) -> None:
+    have_members(runs, 1)
+    until_29 = replace(runs, statements_cover=lambda day: date(2026, 4, 29) if day <= date(2026, 4, 29) else None)
+    none_yet = replace(runs, statements_cover=lambda _day: None)
+    may = date(2026, 5, 4)
+    (line,) = [line for line in today(until_29, as_of=may, since=SINCE) if line.job == "deadline"]
+    assert line.status == "waiting"
+    assert line.waits_for == "bank statements up to 2026-04-30: the last one of every account is of 2026-04-29"
+    assert [did.job for did in run_due(until_29, as_of=may, since=SINCE)] == []
+    deadline = line_of(LEGAL_CALENDAR, "deadline", year=2026, law=LAW)
+    assert deadline is not None
+    assert short_of_statements(deadline, none_yet.statements_cover).endswith("an account has none yet")
+    assert short_of_statements(deadline, runs.statements_cover) == ""
+    assert plan(until_29, "deadline", date(2026, 4, 30), may).items == 0  # a person may: later money sets it right
+    (did,) = run_due(until_29, as_of=may, since=SINCE)
+    assert did.steps == ("executed", "settled")
 
 
 # --- The alarm clock -------------------------------------------------------------------------------------------------

@@ -205,8 +205,15 @@ def test_all_that_can_be_asked_in_json_fits_its_schema(invited: Cli, tmp_path: P
     assert all(each["swapped"] for each in invited.json("project", "rebuild", "all")["rebuilt"])
     invited.json("ids", "--count", "3")
     invited.json("migrate")
+    assert invited.json("schedule", "--once", "--on", "2025-05-02")["did"] == []  # it waits for the bank
+    deadline = invited.json("run", "plan", "deadline", "--on", "2025-05-02")
+    assert deadline["warning"].startswith("bank statements up to 2025-04-30")
+    assert invited.json("run", "show", "deadline")["warning"] == deadline["warning"]
     rang = invited.json("schedule", "--once", "--on", "2025-05-02")
-    assert [(each["job"], each["steps"]) for each in rang["did"]] == [("deadline", ["planned", "executed", "settled"])]
+    assert [(each["job"], each["steps"]) for each in rang["did"]] == [("deadline", ["executed", "settled"])]
+    letters = ("run", "close", "registered_letters", "2025", "--because", "given_up", "--reason", "nobody to write to")
+    invited.json(*letters, "--on", "2025-09-01", code=3)
+    assert invited.json(*letters, "--on", "2025-09-02")["because"] == "given_up"
     planned = invited.json("run", "plan", "reminders", "--on", "2025-11-16")
     invited.json("run", "abandon", planned["run"][:12], "--reason", "tried out", "--yes")
     invited.json("run", "execute", "reminders", "--on", "2025-11-16", code=3)
