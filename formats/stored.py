@@ -17,10 +17,12 @@ from domain.catalogue import Aggregate
 from domain.errors import Refused, Unreadable
 from domain.events import Event
 from domain.personal import ERASED
+from formats.stored_proof import proof_of
 from formats.stored_shapes import BOX, EventType, event_type, folding_shape
 
 #: An event is a fact, not a document; what is larger belongs in a file of its own.
 EVENT_BYTES_MAX: Final = 256 * 1024
+_TEXT: Final = frozenset({str})
 #: One step from a version to the next, on the plain JSON object. Sealed fields may be absent: never require one.
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -77,6 +79,10 @@ class StoredEvents:
         self._older = dict(self._chains(upcasts or {}))
         self._encode = msgspec.json.Encoder().encode
         self._decoders = {name: msgspec.json.Decoder(of.stored).decode for name, of in self.by_name.items()}
+        #: The events that have a personal field.
+        self.sealed = frozenset(event for event, of in self.by_event.items() if of.sealed)
+        self._proofs = {event: proof_of(event) for event in self.by_event}
+        self._tags = {name: _tag(name) for name in self.by_name}
         self._by_stored = {of.stored: of for of in self.by_name.values() if of.sealed}
         self._names = {of.stored: of.name for of in self.by_name.values()}
         self._page = self._page_decoder(self._names)
@@ -127,12 +133,18 @@ class StoredEvents:
         except KeyError:
             raise UnknownEventType(type=type(event).__name__) from None
 
+    def types_of(self, events: Sequence[Event]) -> list[EventType]:
+        try:
+            return list(map(self.by_event.__getitem__, map(type, events)))
+        except KeyError:
+            return list(map(self.type_of, events))  # says which
+
     def personal_of(self, event: Event, of: EventType) -> bytes:
         """
         Return what goes into the event's box: its personal fields by name.
         """
         values = {name: getattr(event, name) for name in of.sealed}
-        if not all(type(value) is str for value in values.values()):
+        if not _TEXT.issuperset(map(type, values.values())):
             raise UnstorableEvent(type=of.name)
         return self._encoded(values, of)
 
@@ -142,15 +154,16 @@ class StoredEvents:
         """
         return self._encoded(self.shape_of(event, of, box) if of.sealed else event, of)
 
-    def shape_of(self, event: Event, of: EventType, box: bytes | None) -> msgspec.Struct:
+    def shape_of(self, event: Event, of: EventType, box: bytes | None) -> dict[str, Any]:
         """
         Return a sealed event as it stands in the row: its clear fields and the box.
         """
-        fields = {name: getattr(event, name) for name in of.clear}
-        fields[BOX] = box
-        return of.stored(**fields)
+        fields = msgspec.structs.asdict(event)
+        for name in of.sealed:
+            del fields[name]
+        return {"type": self._tags[of.name], **fields, BOX: box}
 
-    def states_of(self, shapes: Sequence[msgspec.Struct], types: Sequence[EventType]) -> list[bytes]:
+    def states_of(self, shapes: Sequence[Event | dict[str, Any]], types: Sequence[EventType]) -> list[bytes]:
         """
         Do what `state_of` does for many: events without a personal field, and the shapes of those that have one.
         """
@@ -169,18 +182,26 @@ class StoredEvents:
             raise EventTooLarge(type=of.name, bytes=len(state))
         return state
 
-    def check(self, events: Sequence[msgspec.Struct], types: Sequence[str], states: Sequence[bytes]) -> None:
+    def check(self, events: Sequence[Event], names: Sequence[str], states: Sequence[bytes]) -> None:
         """
-        Raise UnstorableEvent unless what is to stand in the rows reads back as the events, or as their shapes.
+        Raise UnstorableEvent unless what is to stand in the rows will read back as the events.
+
+        For most that is sure from what they hold (`stored_proof`); of the others the row is read and compared.
         """
-        decoders, by_name = self._decoders, self.by_name
-        for event, name, state in zip(events, types, states, strict=True):
-            try:
-                stored = decoders[name](state)
-            except msgspec.MsgspecError:
-                raise UnstorableEvent(type=name) from None
-            if stored != event and not _same_where_clear(stored, event, by_name[name]):
-                raise UnstorableEvent(type=name)
+        by_class: dict[type[Event], list[Event]] = {}
+        for event in events:
+            by_class.setdefault(type(event), []).append(event)
+        if not all(self._proofs[of](some) for of, some in by_class.items()):
+            for event, name, state in zip(events, names, states, strict=True):
+                self._read_back(event, name, state)
+
+    def _read_back(self, event: Event, name: str, state: bytes) -> None:
+        try:
+            stored = self._decoders[name](state)
+        except msgspec.MsgspecError:
+            raise UnstorableEvent(type=name) from None
+        if stored != event and not _same_where_clear(stored, event, self.by_name[name]):
+            raise UnstorableEvent(type=name)
 
     # --- from rows ---------------------------------------------------------------------------------------------------
 

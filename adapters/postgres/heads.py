@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from psycopg import Cursor
 
+from adapters.postgres.arrays import Integers, Uuids
 from adapters.postgres.recorder import COPY_FROM, COPY_HEADER, COPY_SLICE, COPY_TRAILER
-from application.ports import Loaded
+from application.ports import Change, Loaded
 from domain.catalogue import Aggregate
 from domain.ids import StreamId
 from formats.stored import MisshapenEvent, StoredEvents
@@ -43,7 +44,7 @@ _STANDING_SQL: Final = "SELECT stream, version, fold_version, state FROM heads W
 _MOVE_SQL: Final = """
 INSERT INTO heads (stream, kind, version, fold_version, state)
 SELECT stream, %b, version, %b, state
-FROM unnest(%b::uuid[], %b::bigint[], %b::bytea[]) AS moved(stream, version, state)
+FROM unnest(%b::uuid[], %b::integer[], %b::bytea[]) AS moved(stream, version, state)
 ON CONFLICT (stream) DO UPDATE
 SET version = excluded.version, fold_version = excluded.fold_version, state = excluded.state
 """
@@ -57,23 +58,13 @@ ORDER BY originator_id LIMIT %b
 _BEFORE_ALL: Final = UUID(int=0)
 
 
-class Moved(NamedTuple):
-    """
-    Where streams stand now: their versions and states, column by column.
-    """
-
-    streams: list[UUID]
-    versions: list[int]
-    states: list[Any]
-
-
 def load(
     cursor: Cursor[Any], stored: StoredEvents, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]
 ) -> dict[StreamId, Loaded[Any]]:
     """
     Return the states of many streams in one query, from their heads and the events after them.
     """
-    cursor.execute(_LOAD_SQL, (list(streams), aggregate.fold_version), binary=True)
+    cursor.execute(_LOAD_SQL, (Uuids(streams), aggregate.fold_version), binary=True)
     return _folded(cursor, stored, aggregate, streams)
 
 
@@ -83,7 +74,7 @@ def replay(
     """
     Return the same from events alone.
     """
-    cursor.execute(_REPLAY_SQL, (list(streams),), binary=True)
+    cursor.execute(_REPLAY_SQL, (Uuids(streams),), binary=True)
     return _folded(cursor, stored, aggregate, streams)
 
 
@@ -121,34 +112,65 @@ _DECODERS: Final[dict[type[Any], Callable[[bytes], Any]]] = {}
 encode_state: Final = msgspec.json.Encoder().encode
 
 
-def move(cursor: Cursor[Any], aggregate: Aggregate[Any, Any], moved: Moved) -> None:
+class NewHeads:
     """
-    Write where streams stand now, under the append lock.
+    The head rows of one append: encoded step by step, while the server is busy with the events, and written after them.
     """
-    states = list(map(encode_state, moved.states))
-    cursor.execute(_MOVE_SQL, (int(aggregate.kind), aggregate.fold_version, moved.streams, moved.versions, states))
+
+    def __init__(self, aggregate: Aggregate[Any, Any], changes: Sequence[Change[Any, Any]]) -> None:
+        self._aggregate = aggregate
+        begun = [change for change in changes if not change.after_version]
+        moved = [change for change in changes if change.after_version]
+        self._begun, self._moved = (begun, moved) if len(begun) >= COPY_FROM else ([], list(changes))
+        self._rows: list[bytes] = []
+        self._states: list[bytes] = []
+
+    def encode(self) -> Iterator[None]:
+        """
+        Do a part of the work at each step; `write` may follow the last.
+        """
+        for piece in packed(self._aggregate, self._begun) if self._begun else ():
+            self._rows.append(piece)
+            yield
+        for start in range(0, len(self._moved), COPY_SLICE):
+            self._states += [encode_state(change.state) for change in self._moved[start : start + COPY_SLICE]]
+            yield
+
+    def write(self, cursor: Cursor[Any]) -> None:
+        """
+        Write the rows, under the append lock. Nobody else can have written those of streams that began just now.
+        """
+        if self._begun:
+            with cursor.copy(_BEGIN_SQL) as copy:
+                for piece in self._rows:
+                    copy.write(piece)
+        if self._moved:
+            streams = [change.stream for change in self._moved]
+            versions = [change.after_version + len(change.events) for change in self._moved]
+            _move(cursor, self._aggregate, streams, versions, self._states)
 
 
-def begin(cursor: Cursor[Any], aggregate: Aggregate[Any, Any], begun: Moved) -> None:
-    """
-    Write the heads of streams whose first events were added just now: nobody can have written one before.
-    """
-    if len(begun.streams) < COPY_FROM:
-        move(cursor, aggregate, begun)
-        return
-    with cursor.copy(_BEGIN_SQL) as copy:
-        for piece in _packed(aggregate, begun):
-            copy.write(piece)
+def _move(
+    cursor: Cursor[Any],
+    aggregate: Aggregate[Any, Any],
+    streams: Sequence[UUID],
+    versions: Sequence[int],
+    states: Sequence[bytes],
+) -> None:
+    columns = (Uuids(streams), Integers(versions), list(states))
+    cursor.execute(_MOVE_SQL, (int(aggregate.kind), aggregate.fold_version, *columns))
 
 
-def _packed(aggregate: Aggregate[Any, Any], begun: Moved) -> Iterator[bytes]:
+def packed(aggregate: Aggregate[Any, Any], begun: Sequence[Change[Any, Any]]) -> Iterator[bytes]:
+    """
+    Give the head rows of new streams as PostgreSQL's binary COPY format, a slice at a time.
+    """
     row, kind, fold_version = _ROW.pack, int(aggregate.kind), aggregate.fold_version
     yield COPY_HEADER
-    for start in range(0, len(begun.streams), COPY_SLICE):
-        part = slice(start, start + COPY_SLICE)
+    for start in range(0, len(begun), COPY_SLICE):
         pieces: list[bytes] = []
-        for stream, version, state in zip(*(column[part] for column in begun), strict=True):
-            encoded = encode_state(state)
+        for stream, after_version, events, state in begun[start : start + COPY_SLICE]:
+            encoded, version = encode_state(state), after_version + len(events)
             pieces += (row(5, 16, stream.bytes, 2, kind, 8, version, 4, fold_version, len(encoded)), encoded)
         yield b"".join(pieces)
     yield COPY_TRAILER
@@ -183,8 +205,8 @@ def rebuild_page(
     Make the heads of these streams again, under the append lock.
     """
     replayed = replay(cursor, stored, aggregate, streams)
-    states = [replayed[stream].state for stream in streams]
-    move(cursor, aggregate, Moved(list(streams), [replayed[stream].version for stream in streams], states))
+    states = [encode_state(replayed[stream].state) for stream in streams]
+    _move(cursor, aggregate, streams, [replayed[stream].version for stream in streams], states)
 
 
 def unlike_replay(
@@ -193,7 +215,7 @@ def unlike_replay(
     """
     Return which of these streams have a head of today's code that is not what replay gives.
     """
-    cursor.execute(_STANDING_SQL, (list(streams),), binary=True)
+    cursor.execute(_STANDING_SQL, (Uuids(streams),), binary=True)
     standing: Mapping[StreamId, tuple[int, int, bytes]] = {row[0]: row[1:] for row in cursor.fetchall()}
     replayed = replay(cursor, stored, aggregate, streams)
     decode = state_decoder(aggregate)

@@ -9,10 +9,15 @@ from typing import Any, Final
 
 from psycopg import Cursor
 
+from adapters.postgres.arrays import Uuids
 from adapters.postgres.database import WRITER, Database
 from domain.ids import MemberId
 
-_WRAPPED_SQL: Final = "SELECT owner, wrapped FROM member_keys WHERE owner = ANY(%b::uuid[])"
+_WRAPPED_SQL: Final = """
+SELECT wanted.place, held.wrapped
+FROM unnest(%b::uuid[]) WITH ORDINALITY AS wanted(owner, place)
+JOIN member_keys AS held ON held.owner = wanted.owner
+"""
 _ADD_SQL: Final = """
 INSERT INTO member_keys (owner, wrapped) SELECT * FROM unnest(%b::uuid[], %b::bytea[]) ON CONFLICT DO NOTHING
 """
@@ -27,11 +32,11 @@ class TransactionKeys:
         self._cursor = cursor
 
     def wrapped(self, owners: Sequence[MemberId]) -> Mapping[MemberId, bytes | None]:
-        self._cursor.execute(_WRAPPED_SQL, [list(owners)], binary=True)
-        return dict(self._cursor.fetchall())
+        self._cursor.execute(_WRAPPED_SQL, [Uuids(owners)], binary=True)
+        return {owners[place - 1]: wrapped for place, wrapped in self._cursor.fetchall()}
 
     def add(self, keys: Mapping[MemberId, bytes]) -> None:
-        self._cursor.execute(_ADD_SQL, [list(keys), list(keys.values())])
+        self._cursor.execute(_ADD_SQL, [Uuids(keys), list(keys.values())])
 
 
 class DatabaseKeys:

@@ -9,13 +9,17 @@ positions then rise in the order of commits, and a reader that follows them neve
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final, NamedTuple, NoReturn
 from uuid import UUID
 
 from eventsourcing.persistence import NotSupportedError, ProgrammingError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
-from psycopg import Cursor, errors
+from psycopg import Copy, Cursor, errors
+from psycopg.copy import LibpqWriter
 from psycopg.rows import tuple_row
 
 from adapters.postgres.commits import record_commit
@@ -29,8 +33,9 @@ APPEND_LOCK: Final = 7_340_021_102
 LOCK_SECONDS: Final = 10
 #: From this many events on, COPY is faster than one INSERT.
 COPY_FROM: Final = 64
-#: Rows that go to the server at once: it writes them while we make the next ones.
-COPY_SLICE: Final = 500
+#: Rows that go to the server at once: it writes them while we make the next ones. A slice is well below what a socket
+#: holds, so that the server soon has the first and is never without the next.
+COPY_SLICE: Final = 200
 
 _LOCK_SQL: Final = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SELECT pg_advisory_xact_lock({APPEND_LOCK})"
 _INSERT_SQL: Final = """
@@ -59,14 +64,13 @@ class PositionsBroken(Unreadable):
 
 class EventRows(NamedTuple):
     """
-    Rows to append, column by column, in the order of their positions. `states` gives a slice of the last column when it
-    is needed; what it refuses by raising ends the transaction.
+    Rows to append, column by column, in the order of their positions.
     """
 
-    streams: list[UUID]
-    versions: list[int]
-    types: list[str]
-    states: Callable[[slice], Sequence[bytes]]
+    streams: Sequence[UUID]
+    versions: Sequence[int]
+    types: Sequence[str]
+    states: Sequence[bytes]
 
 
 def take_append_lock(cursor: Rows) -> None:
@@ -79,29 +83,38 @@ def take_append_lock(cursor: Rows) -> None:
         raise StoreBusy from None
 
 
-def append_rows(cursor: Rows, rows: EventRows) -> range:
+def append_rows(cursor: Rows, count: int, slices: Iterable[EventRows], meanwhile: Iterable[object] = ()) -> range:
     """
-    Take the append lock, add the rows, and return their positions, which follow each other without a hole.
+    Take the append lock, add `count` rows, and return their positions, which follow each other without a hole.
 
-    Few are encoded before anyone waits for us. Of many, the server writes one slice while we encode the next, so the
-    lock is held no longer for it. A version that exists raises psycopg's UniqueViolation, and the transaction is over.
+    Few are encoded before anyone waits for us. Of many, the server writes one slice while we make the next, so the
+    lock is held no longer for it; `meanwhile` is further work of ours, step by step, while it writes the last ones.
+    What either raises ends the transaction, as does a version that exists: psycopg's UniqueViolation.
     """
-    count = len(rows.streams)
     if count < COPY_FROM:
-        states = list(rows.states(slice(0, count)))
-        take_append_lock(cursor)
-        cursor.execute(_INSERT_SQL, (rows.streams, rows.versions, rows.types, states))
-        first, last = (found := cursor.fetchall())[0][0], found[-1][0]
+        found = _insert(cursor, list(slices))
+        for _ in meanwhile:
+            pass
+        first, last = found[0][0], found[-1][0]
     else:
         take_append_lock(cursor)
         before = _last_position(cursor)
-        with cursor.copy(_COPY_SQL) as copy:
-            for piece in packed(rows):
+        with copying(cursor, _COPY_SQL) as (copy, writer):
+            for piece in packed(slices):
                 copy.write(piece)
+            for _ in meanwhile:
+                writer.push()
         first, last = before + 1, _last_position(cursor)
     if last - first + 1 != count:
         raise PositionsBroken
     return range(first, last + 1)
+
+
+def _insert(cursor: Rows, slices: Sequence[EventRows]) -> list[tuple[Any, ...]]:
+    columns = [list(chain.from_iterable(column)) for column in zip(*slices, strict=True)]
+    take_append_lock(cursor)
+    cursor.execute(_INSERT_SQL, columns)
+    return cursor.fetchall()
 
 
 def _last_position(cursor: Rows) -> int:
@@ -110,19 +123,54 @@ def _last_position(cursor: Rows) -> int:
     return int(row[0]) if row else 0
 
 
-def packed(rows: EventRows) -> Iterator[bytes]:
+class EagerWriter(LibpqWriter):
+    """
+    Sends what the server takes now and keeps the rest for later; the library's waits after every megabyte.
+    """
+
+    def __init__(self, cursor: Rows) -> None:
+        super().__init__(cursor)
+        self._pgconn = cursor.connection.pgconn
+        self._waiting: deque[bytes] = deque()
+
+    def write(self, data: Any) -> None:
+        self._waiting.append(data)
+        self.push()
+
+    def push(self) -> None:
+        """
+        Send on without waiting, which whoever works in between should ask for now and then.
+        """
+        while self._pgconn.flush() == 0 and self._waiting:
+            super().write(self._waiting.popleft())
+
+    def finish(self, exc: BaseException | None = None) -> None:
+        while self._waiting and exc is None:
+            super().write(self._waiting.popleft())
+        super().finish(exc)
+
+
+@contextmanager
+def copying(cursor: Rows, statement: str) -> Iterator[tuple[Copy, EagerWriter]]:
+    """
+    Copy to the server while the block makes what is to be copied; the end of the block waits until all is there.
+    """
+    writer = EagerWriter(cursor)
+    with cursor.copy(statement, writer=writer) as copy:
+        yield copy, writer
+
+
+def packed(slices: Iterable[EventRows]) -> Iterator[bytes]:
     """
     Give the rows as PostgreSQL's binary COPY format, a slice at a time.
     """
-    row_of = {name: _row_of(name.encode()) for name in set(rows.types)}
+    row_of: dict[str, tuple[Callable[..., bytes], int, bytes]] = {}
     yield COPY_HEADER
-    for start in range(0, len(rows.streams), COPY_SLICE):
-        part = slice(start, start + COPY_SLICE)
+    for rows in slices:
+        row_of.update({name: _row_of(name.encode()) for name in {*rows.types} - row_of.keys()})
         pieces: list[bytes] = []
         before, raw = None, b""
-        for stream, version, name, state in zip(
-            rows.streams[part], rows.versions[part], rows.types[part], rows.states(part), strict=True
-        ):
+        for stream, version, name, state in zip(*rows, strict=True):
             if stream is not before:
                 before, raw = stream, stream.bytes
             pack, type_length, type_name = row_of[name]
@@ -161,7 +209,7 @@ class Recorder(PostgresApplicationRecorder):
             [UUID(str(event.originator_id)) for event in stored_events],
             [event.originator_version for event in stored_events],
             [event.topic for event in stored_events],
-            [event.state for event in stored_events].__getitem__,
+            [event.state for event in stored_events],
         )
         with (
             self.datastore.get_connection() as connection,
@@ -169,7 +217,7 @@ class Recorder(PostgresApplicationRecorder):
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
             self._insert_events(cursor, stored_events, **kwargs)  # type: ignore[arg-type]
-            positions = append_rows(cursor, rows)
+            positions = append_rows(cursor, len(stored_events), [rows])
             record_commit(cursor, commit, positions)
         return list(positions)
 

@@ -15,14 +15,14 @@ from psycopg import Cursor, errors
 from adapters.postgres import heads
 from adapters.postgres.commits import record_commit
 from adapters.postgres.keys import TransactionKeys
-from adapters.postgres.recorder import EventRows, append_rows, take_append_lock
+from adapters.postgres.recorder import COPY_SLICE, EventRows, append_rows, take_append_lock
 from adapters.sealing import Ciphers, MasterKey, NoMasterKey, place_of
 from application.ports import Answer, Change, Loaded, MarkTaken, WrittenMeanwhile
 from domain.catalogue import Aggregate
 from domain.envelope import Commit
 from domain.events import Event
 from domain.ids import MemberId, StreamId, owner_of
-from formats.stored import EventType, StoredEvents
+from formats.stored import StoredEvents
 
 _ANSWER_SQL: Final = """
 INSERT INTO answers (command_id, digest, outcome, detail)
@@ -65,6 +65,7 @@ class PostgresUnit:
         self._answers: list[Answer] = []
         self._positions: range | None = None
         self._locked = False
+        self._owners: dict[UUID, MemberId] = {}
 
     def load(self, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]) -> Mapping[StreamId, Loaded[Any]]:
         loaded = heads.load(self.cursor, self._stored, aggregate, streams)
@@ -75,19 +76,21 @@ class PostgresUnit:
         changes = [change for change in changes if change.events]
         if not changes:
             return
-        begun, moved = self._moved(aggregate, changes)
+        kind = int(aggregate.kind)
+        for change in changes:
+            if change.stream.int >> 16 & 0xFF != kind:
+                raise ValueError(f"{change.stream} is not a stream of {aggregate.context} kind {kind}")
+        self._prepare_keys(changes)
+        new_heads = heads.NewHeads(aggregate, changes)
+        count = sum(len(change.events) for change in changes)
         try:
-            positions = append_rows(self.cursor, self._rows(changes))
+            positions = append_rows(self.cursor, count, self._slices(changes), meanwhile=new_heads.encode())
         except errors.UniqueViolation:
             raise WrittenMeanwhile(streams=len(changes)) from None
         self._locked = True
         self._refuse_gaps(changes)
-        if begun.streams:
-            heads.begin(self.cursor, aggregate, begun)
-        if moved.streams:
-            heads.move(self.cursor, aggregate, moved)
-        for streams, versions, _ in (begun, moved):
-            self._versions.update(zip(map(StreamId, streams), versions, strict=True))
+        new_heads.write(self.cursor)
+        self._versions.update({change.stream: change.after_version + len(change.events) for change in changes})
         first = positions[0] if self._positions is None else self._positions[0]
         self._positions = range(first, positions[-1] + 1)
 
@@ -144,24 +147,10 @@ class PostgresUnit:
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
-    def _moved(
-        self, aggregate: Aggregate[Any, Any], changes: Sequence[Change[Any, Any]]
-    ) -> tuple[heads.Moved, heads.Moved]:
+    def _slices(self, changes: Sequence[Change[Any, Any]]) -> Iterator[EventRows]:
         """
-        Return where new streams stand, and where those stand that had events before.
+        Make the rows, a slice at a time and each when it is asked for.
         """
-        begun, moved = heads.Moved([], [], []), heads.Moved([], [], [])
-        kind = int(aggregate.kind)
-        for stream, after_version, events, state in changes:
-            if stream.int >> 16 & 0xFF != kind:
-                raise ValueError(f"{stream} is not a stream of {aggregate.context} kind {kind}")
-            streams, versions, states = moved if after_version else begun
-            streams.append(stream)
-            versions.append(after_version + len(events))
-            states.append(state)
-        return begun, moved
-
-    def _rows(self, changes: Sequence[Change[Any, Any]]) -> EventRows:
         events: list[Event] = []
         streams: list[UUID] = []
         versions: list[int] = []
@@ -169,38 +158,39 @@ class PostgresUnit:
             events += added
             streams += [stream] * len(added)
             versions += range(after_version + 1, after_version + 1 + len(added))
-        types = list(map(self._stored.type_of, events))
+            if len(events) >= COPY_SLICE:
+                yield self._rows(events, streams, versions)
+                events, streams, versions = [], [], []
+        if events:
+            yield self._rows(events, streams, versions)
+
+    def _rows(self, events: Sequence[Event], streams: Sequence[UUID], versions: Sequence[int]) -> EventRows:
+        stored = self._stored
+        types = stored.types_of(events)
         names = [of.name for of in types]
-        owners = self._owners(streams, types)
-        stored, checked, seal = self._stored, self._checked, self._seal
-
-        def states(part: slice) -> Sequence[bytes]:
-            shapes: list[msgspec.Struct] = [*events[part]]
-            for index, of in enumerate(types[part] if owners else ()):
-                if of.sealed:
-                    place = part.start + index
-                    shapes[index] = seal(events[place], of, owners[streams[place]], streams[place], versions[place])
-            found = stored.states_of(shapes, types[part])
-            if checked:
-                stored.check(shapes, names[part], found)
-            return found
-
+        shapes: list[Event | dict[str, Any]] = list(events)
+        sealed = [index for index, of in enumerate(types) if of.sealed]
+        if sealed:
+            owners = [self._owners[streams[index]] for index in sealed]
+            places = [place_of(streams[index], versions[index], names[index]) for index in sealed]
+            personal = [stored.personal_of(events[index], types[index]) for index in sealed]
+            boxes = self._ciphers.seal_all(owners, places, personal)
+            for index, box in zip(sealed, boxes, strict=True):
+                shapes[index] = stored.shape_of(events[index], types[index], box)
+        states = stored.states_of(shapes, types)
+        if self._checked:
+            stored.check(events, names, states)
         return EventRows(streams, versions, names, states)
 
-    def _owners(self, streams: Sequence[UUID], types: Sequence[EventType]) -> dict[UUID, MemberId]:
+    def _prepare_keys(self, changes: Sequence[Change[Any, Any]]) -> None:
         """
-        Return whose keys seal these streams' personal fields; the keys of all of them are fetched at once.
+        Fetch the keys that seal these events' personal fields, of all members at once: no question can be asked later.
         """
-        sealed = {stream for stream, of in zip(streams, types, strict=True) if of.sealed}
-        owners = {stream: owner_of(stream) for stream in sealed}
-        if owners:
-            self._ciphers.fetch_or_make(list(owners.values()))
-        return owners
-
-    def _seal(self, event: Event, of: EventType, owner: MemberId, stream: UUID, version: int) -> msgspec.Struct:
-        personal = self._stored.personal_of(event, of)
-        box = self._ciphers.seal(owner, place_of(stream, version, of.name), personal)
-        return self._stored.shape_of(event, of, box)
+        sealed = self._stored.sealed
+        streams = [change.stream for change in changes if not sealed.isdisjoint(map(type, change.events))]
+        self._owners = {stream: owner_of(stream) for stream in streams}
+        if streams:
+            self._ciphers.fetch_or_make(list(self._owners.values()))
 
     def _refuse_gaps(self, changes: Sequence[Change[Any, Any]]) -> None:
         """

@@ -4,7 +4,6 @@ The store itself: bulk append, bulk load, sealing.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -153,21 +152,8 @@ def _packed_rows(batch: Sequence[Any]) -> tuple[bytes, bytes, int]:
             versions.append(version)
             names.append(of.name)
             states.append(stored.state_of(event, of))
-    copy = b"".join(packed(EventRows(streams, versions, names, states.__getitem__)))
-    return copy, _packed_heads(batch), len(states)
-
-
-_HEAD = struct.Struct("!hi16sihiqiii")
-
-
-def _packed_heads(batch: Sequence[Any]) -> bytes:
-    pieces = [b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)]
-    kind, fold = int(AFFILIATION.kind), AFFILIATION.fold_version
-    for stream, after, events, state in batch:
-        encoded = heads.encode_state(state)
-        version = after + len(events)
-        pieces += (_HEAD.pack(5, 16, stream.bytes, 2, kind, 8, version, 4, fold, len(encoded)), encoded)
-    return b"".join([*pieces, struct.pack("!h", -1)])
+    copy = b"".join(packed([EventRows(streams, versions, names, states)]))
+    return copy, b"".join(heads.packed(AFFILIATION, batch)), len(states)
 
 
 def _raw_copy(session: Any, rows: Sequence[tuple[bytes, bytes, int]], *, with_heads: bool) -> None:
