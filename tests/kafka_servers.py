@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from adapters.kafka import clients
-from adapters.kafka.broker import FAST, FAST_CLUSTER, Kafka
+from adapters.kafka.broker import FAST, FAST_CLUSTER, PATIENT, Kafka
 from adapters.kafka.registry import Registry
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +65,7 @@ def kafka(servers_folder: Path) -> Iterator[Kafka]:
     """
     A broker that all tests share; make topics of your own, and leave it running.
     """
-    server = Kafka(servers_folder / "kafka", pace=FAST, extra=TEST_SETTINGS)
+    server = Kafka(servers_folder / "kafka", pace=PATIENT, extra=TEST_SETTINGS)
     server.start()
     yield server
     server.stop()

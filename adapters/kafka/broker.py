@@ -52,6 +52,8 @@ class Pace:
 
 
 STEADY: Final = Pace(session_ms=3000, heartbeat_ms=500)
+#: For a broker that nobody kills: it stays known however busy the machine is.
+PATIENT: Final = Pace(session_ms=30_000, heartbeat_ms=500)
 FAST: Final = Pace(session_ms=1000, heartbeat_ms=200)
 FAST_CLUSTER: Final = Pace(session_ms=2000, heartbeat_ms=300)
 

@@ -30,9 +30,8 @@ def member_ids(count: int) -> list[str]:
     return [f"01941f29-7c00-7000-8000-{number:06x}000000" for number in range(1, count + 1)]
 
 
-def test_help_comes_at_once_and_reads_no_driver() -> None:
+def test_help_reads_no_driver_and_so_comes_at_once() -> None:
     loaded = "import sys; sys.argv = ['backoffice', '--help']; import runpy\ntry: runpy.run_module('console', run_name='__main__')\nexcept SystemExit: pass\nprint(sorted({'psycopg', 'eventsourcing', 'rich', 'lxml', 'typst', 'kafka'} & set(sys.modules)))"
-    started = time.perf_counter()
     said = subprocess.run(
         [sys.executable, "-c", loaded],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -41,7 +40,6 @@ def test_help_comes_at_once_and_reads_no_driver() -> None:
         check=True,
     )
     assert said.stdout.splitlines()[-1] == "[]"
-    assert time.perf_counter() - started < 3  # a busy machine; alone it takes 0.15 s
 
 
 @pytest.mark.parametrize("words", [(), ("run",), ("letters",), ("stack",)])
