@@ -26,11 +26,11 @@ from application.explaining import Explanation
 from application.money_in import StatementReport
 from application.suggesting import Suggestion
 from application.take_commands import Answered
+from console.answer import Answer
 from console.answers_of_kafka import ANSWERS_OF_KAFKA
 from console.answers_of_letters import LetterList, LettersMade, Proved
 from console.answers_of_runs import (
     AgencyFile,
-    Answer,
     DateClosed,
     Executed,
     Planned,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from console.answers_of_runs import Answer
+from console.answer import Answer
 
 
 class Relayed(Answer, frozen=True, kw_only=True):

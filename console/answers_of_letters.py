@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from adapters.postgres.looking_at_letters import LetterView
-from console.answers_of_runs import Answer
+from console.answer import Answer
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,13 +13,8 @@ import msgspec
 from adapters.postgres.looking import RunLine
 from application.runs_ports import Totals
 from application.runs_show import ItemView, PassedOverView, RunView
+from console.answer import Answer
 from domain.run import Control
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What a command answers.
-    """
 
 
 class Planned(Answer, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from application.explaining import Sources, explain
-from console.answers_of_runs import Answer
+from console.answer import Answer
 from console.demo_fund import DemoFund
 from console.demo_topics import TopicTold
 from console.output import euros, facts, heading, out, table, thousands
