@@ -130,6 +130,7 @@ class Today(Answer, frozen=True, kw_only=True):
     calendar: Sequence[CalendarLine]
     worklists: Sequence[Worklist]
     accounts: Sequence[Chain]
+    alarm_lived_at: datetime | None = None
 
 
 class Period(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,6 +48,7 @@ def doctor_command(asked: Asked, everything: bool) -> None:
 
 
 def _checks(backoffice: Backoffice, *, everything: bool) -> Sequence[Check]:
+    from adapters.postgres.heartbeats import alarm_lives
     from adapters.postgres.proofs import cents_agree, heads_agree
     from adapters.postgres.self_check import Surroundings, self_check
 
@@ -57,4 +58,5 @@ def _checks(backoffice: Backoffice, *, everything: bool) -> Sequence[Check]:
         *self_check(backoffice.database, around),
         *cents_agree(backoffice.database),
         heads_agree(backoffice.store, everything=everything),
+        alarm_lives(backoffice.database, now=backoffice.clock.now()),
     ]

@@ -13,16 +13,20 @@ from console.output import give, out, say, table
 
 @click.command("schedule")
 @click.option("--once", is_flag=True, help="Ring once and stop.")
+@click.option("--confirm-clock", is_flag=True, help="The clock is right, though nothing happened here for a month.")
 @asks
-def schedule_command(asked: Asked, once: bool) -> None:
+def schedule_command(asked: Asked, once: bool, confirm_clock: bool) -> None:
     """
     Ring every minute: plan what is due, and do what needs no second person. Dates that were slept over come in order.
+
+    A clock that stands before what was recorded, or more than a month after the last sign of life, stops it.
 
     Example: ./backoffice schedule --once --on 2026-05-04
     """
     from datetime import UTC, datetime, time
 
     from adapters.clock import FixedClock
+    from adapters.postgres.heartbeats import Heartbeats
     from adapters.postgres.runs import one_alarm
     from console.answers import Rang
     from domain.dates import BRUSSELS
@@ -31,6 +35,9 @@ def schedule_command(asked: Asked, once: bool) -> None:
     with back_office(asked) as backoffice:
         day = day_of(asked, backoffice)
         clock = backoffice.clock
+        life = Heartbeats(backoffice.database) if asked.on is None else None
+        if confirm_clock and life is not None:
+            life.beat(clock.now(), f"the clock is right, says {backoffice.settings.actor}")
         if asked.on is not None:
             if not once:
                 raise click.UsageError("--on goes with --once", click.get_current_context())
@@ -46,6 +53,7 @@ def schedule_command(asked: Asked, once: bool) -> None:
             since=beginning(backoffice),
             only_one=lambda: one_alarm(backoffice.database),
             tell=tell,
+            life=life,
         )
         if not once:
             say("The alarm clock runs; Ctrl-C stops it after what is under way.")

@@ -34,6 +34,7 @@ def today_command(asked: Asked, everything: bool) -> None:
 
     Example: ./backoffice today --on 2026-05-04
     """
+    from adapters.postgres.heartbeats import Heartbeats
     from adapters.postgres.looking import chains, worklists
     from application.runs_today import today
     from console.answers import Today
@@ -48,6 +49,7 @@ def today_command(asked: Asked, everything: bool) -> None:
             calendar=[_line(line) for line in lines],
             worklists=worklists(backoffice.database, law=backoffice.law, as_of=day),
             accounts=chains(backoffice.database),
+            alarm_lived_at=Heartbeats(backoffice.database).last_beat(),
         )
     give(found, lambda: _show(found), as_json=asked.as_json)
 
@@ -68,6 +70,8 @@ def _show(found: Today) -> None:
     rows = [(line.planned, f"{line.job} {line.year}" if line.year != found.on.year else line.job, _status(line),
              line.latest, _remark(line)) for line in found.calendar]  # fmt: skip
     table(("day", "run", "", "last day", ""), rows)
+    lived = found.alarm_lived_at
+    out(f"The alarm clock last lived on {lived:%Y-%m-%d at %H:%M %Z}." if lived else "No alarm clock has run here.")
     heading("Waiting for a person")
     waiting = [each for each in found.worklists if each.items]
     if waiting:

@@ -10,9 +10,9 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime, timedelta
 from types import FrameType
-from typing import Final
+from typing import Final, Protocol
 
 from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -21,9 +21,39 @@ from application.ports import Clock
 from application.runs import Runs
 from application.runs_today import Did, run_due
 from domain.dates import brussels_day
-from domain.errors import BackofficeError
+from domain.errors import BackofficeError, Refused
 
 EVERY_SECONDS: Final = 60
+#: The server's clock, by which events are recorded, may be so far before this machine's.
+BEHIND_MAX: Final = timedelta(minutes=2)
+#: A machine may sleep over weeks; after a longer silence a person says that the clock is right.
+SILENCE_MAX: Final = timedelta(days=31)
+
+
+class ClockWentBack(Refused):
+    """
+    The clock of this machine stands before what was recorded last; nothing is done. Set it right and start again.
+    """
+
+
+class ClockFarAhead(Refused):
+    """
+    The clock of this machine stands more than a month after the last sign of life, and legal acts depend on it; nothing
+    is done. Set it right, or start again with --confirm-clock when it is.
+    """
+
+
+class SignsOfLife(Protocol):
+    """
+    When something was last recorded, and when an alarm clock last lived; None when never.
+    """
+
+    def last_recorded(self) -> datetime | None: ...
+
+    def last_beat(self) -> datetime | None: ...
+
+    def beat(self, moment: datetime, said: str) -> None: ...
+
 
 #: Whether this process is the one that may ring, for as long as the block lasts.
 OnlyOne = Callable[[], AbstractContextManager[bool]]
@@ -34,6 +64,9 @@ Tell = Callable[[str], None]
 class AlarmClock:
     """
     Rings for one back office. `since` is the day from which it does the work itself; `tell` gets one line per event.
+
+    By its signs of `life` the clock is checked before each ring; without them, such as for a day that a person names,
+    it is believed.
     """
 
     runs: Runs
@@ -41,12 +74,19 @@ class AlarmClock:
     since: date
     only_one: OnlyOne
     tell: Tell
+    life: SignsOfLife | None = None
 
     def ring(self) -> Sequence[Did]:
         """
         Do what is due today in Brussels, unless another alarm clock is at it. A refusal is told, and asked again later.
+
+        Raises ClockWentBack, ClockFarAhead.
         """
-        as_of = brussels_day(self.clock.now())
+        now = self.clock.now()
+        if self.life is not None:
+            check_clock(now, self.life)
+            self.life.beat(now, "rang")
+        as_of = brussels_day(now)
         try:
             with self.only_one() as mine:
                 did = run_due(self.runs, as_of=as_of, since=self.since) if mine else ()
@@ -60,8 +100,19 @@ class AlarmClock:
     def run(self) -> None:
         """
         Ring now and every minute until the process is told to stop; a run that is under way is finished first.
+
+        Raises ClockWentBack, ClockFarAhead, also when the clock jumps later on.
         """
-        scheduler = scheduler_of(self.ring)
+        jumped: list[Refused] = []
+
+        def ring() -> None:
+            try:
+                self.ring()
+            except (ClockWentBack, ClockFarAhead) as refusal:
+                jumped.append(refusal)
+                scheduler.shutdown(wait=False)
+
+        scheduler = scheduler_of(ring)
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
             scheduler.shutdown(wait=False)
@@ -70,6 +121,20 @@ class AlarmClock:
             signal.signal(which, stop)
         self.ring()
         scheduler.start()
+        if jumped:
+            raise jumped[0]
+
+
+def check_clock(now: datetime, life: SignsOfLife) -> None:
+    """
+    Refuse a clock that stands before what was recorded, or far after the last sign of life.
+    """
+    recorded = life.last_recorded()
+    if recorded is not None and now < recorded - BEHIND_MAX:
+        raise ClockWentBack(now=now, last_recorded=recorded)
+    last = max((moment for moment in (recorded, life.last_beat()) if moment is not None), default=None)
+    if last is not None and now - last > SILENCE_MAX:
+        raise ClockFarAhead(now=now, last_sign_of_life=last)
 
 
 def scheduler_of(ring: Callable[[], object], *, every_seconds: int = EVERY_SECONDS) -> BlockingScheduler:

@@ -170,6 +170,15 @@ WITH (fillfactor='60');
 
 ALTER TABLE backoffice.heads OWNER TO backoffice_owner;
 
+CREATE TABLE backoffice.heartbeats (
+    process text NOT NULL,
+    beaten_at timestamp with time zone NOT NULL,
+    said text NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_threshold='50');
+
+ALTER TABLE backoffice.heartbeats OWNER TO backoffice_owner;
+
 CREATE TABLE backoffice.member_keys (
     owner uuid NOT NULL,
     wrapped bytea,
@@ -398,6 +407,9 @@ ALTER TABLE ONLY backoffice.events
 ALTER TABLE ONLY backoffice.heads
     ADD CONSTRAINT heads_pkey PRIMARY KEY (stream);
 
+ALTER TABLE ONLY backoffice.heartbeats
+    ADD CONSTRAINT heartbeats_pkey PRIMARY KEY (process);
+
 ALTER TABLE ONLY backoffice.member_keys
     ADD CONSTRAINT member_keys_pkey PRIMARY KEY (owner);
 
@@ -566,6 +578,9 @@ GRANT SELECT ON SEQUENCE backoffice.events_notification_id_seq TO backoffice_rea
 GRANT SELECT ON TABLE backoffice.events_readable TO backoffice_reader;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE backoffice.heads TO backoffice_writer;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE backoffice.heartbeats TO backoffice_writer;
+GRANT SELECT ON TABLE backoffice.heartbeats TO backoffice_reader;
 
 GRANT SELECT ON TABLE backoffice.member_keys TO backoffice_writer;
 

@@ -1,0 +1,106 @@
+"""
+An alarm clock does nothing on a clock that it cannot trust, and leaves a sign of life that people see.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from adapters.clock import FixedClock
+from adapters.postgres.database import Database
+from adapters.postgres.heartbeats import Heartbeats, alarm_lives
+from schedulers.alarm import BEHIND_MAX, SILENCE_MAX, AlarmClock, ClockFarAhead, ClockWentBack, check_clock
+from tests.world import World
+
+NOW = datetime(2026, 5, 4, 8, tzinfo=UTC)
+
+
+class Life:
+    """
+    Signs of life that are said, not stored.
+    """
+
+    def __init__(self, recorded: datetime | None, beaten: datetime | None = None) -> None:
+        self.recorded, self.beaten = recorded, beaten
+
+    def last_recorded(self) -> datetime | None:
+        return self.recorded
+
+    def last_beat(self) -> datetime | None:
+        return self.beaten
+
+    def beat(self, moment: datetime, said: str) -> None:
+        self.beaten = moment
+
+
+@pytest.mark.parametrize(
+    ("life", "refused"),
+    [
+        (Life(None), None),
+        (Life(NOW + BEHIND_MAX), None),
+        (Life(NOW + BEHIND_MAX + timedelta(seconds=1)), ClockWentBack),
+        (Life(NOW + timedelta(days=365)), ClockWentBack),
+        (Life(NOW - SILENCE_MAX), None),
+        (Life(NOW - SILENCE_MAX - timedelta(seconds=1)), ClockFarAhead),
+        (Life(NOW - timedelta(days=90), NOW - timedelta(minutes=1)), None),
+        (Life(NOW - timedelta(days=90), NOW - timedelta(days=32)), ClockFarAhead),
+        (Life(None, NOW + timedelta(days=1)), None),
+    ],
+)
+def test_which_clock_is_trusted(life: Life, refused: type[Exception] | None) -> None:
+    with pytest.raises(refused) if refused else nullcontext():
+        check_clock(NOW, life)
+
+
+@pytest.fixture
+def fund(database: Database, tmp_path: Path) -> World:
+    return World(database, tmp_path, started_on=date(2026, 1, 2))
+
+
+def clock_of(fund: World, moment: datetime) -> AlarmClock:
+    return AlarmClock(
+        runs=fund.backoffice.runs, clock=FixedClock(moment), since=date(2026, 1, 2), only_one=lambda: nullcontext(True),
+        tell=lambda line: None, life=Heartbeats(fund.backoffice.database),
+    )  # fmt: skip
+
+
+def test_a_clock_that_jumps_stops_the_alarm_before_anything_is_done(fund: World) -> None:
+    life = Heartbeats(fund.backoffice.database)
+    recorded = life.last_recorded()
+    assert recorded is not None
+    before = fund.backoffice.store.feed.high_water()
+    for days in (-365, -1, 40, 400):
+        with pytest.raises(ClockWentBack if days < 0 else ClockFarAhead):
+            clock_of(fund, recorded + timedelta(days=days)).run()
+    assert life.last_beat() is None
+    assert fund.backoffice.store.feed.high_water() == before
+
+
+def test_each_ring_leaves_a_sign_of_life_and_a_day_without_one_is_seen(fund: World) -> None:
+    life = Heartbeats(fund.backoffice.database)
+    recorded = life.last_recorded()
+    assert recorded is not None
+    assert alarm_lives(fund.backoffice.database, now=recorded).ok
+    clock_of(fund, recorded + timedelta(minutes=1)).ring()
+    beat = life.last_beat()
+    assert beat == recorded + timedelta(minutes=1)
+    assert alarm_lives(fund.backoffice.database, now=beat + timedelta(hours=26)).ok
+    silent = alarm_lives(fund.backoffice.database, now=beat + timedelta(hours=27))
+    assert not silent.ok
+    assert "backoffice schedule" in silent.sentence
+
+
+def test_a_person_who_vouches_for_the_clock_lets_it_ring_after_a_long_silence(fund: World) -> None:
+    life = Heartbeats(fund.backoffice.database)
+    recorded = life.last_recorded()
+    assert recorded is not None
+    later = recorded + timedelta(days=60)
+    with pytest.raises(ClockFarAhead):
+        clock_of(fund, later).ring()
+    life.beat(later, "the clock is right, says an")
+    clock_of(fund, later).ring()
+    assert life.last_beat() == later
