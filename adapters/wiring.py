@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, partial
@@ -26,7 +26,7 @@ from adapters.postgres.ogms import take_one
 from adapters.postgres.projector import Fenced, Projector
 from adapters.postgres.rebuild import Rebuild
 from adapters.postgres.rehearsal import Rehearsal
-from adapters.postgres.run_controls import read_model_controls
+from adapters.postgres.run_controls import model_that_shows, read_model_controls
 from adapters.postgres.runs import PostgresRunBook
 from adapters.postgres.store import PostgresStore
 from adapters.postgres.waiting_files import PostgresWaitingFiles
@@ -36,9 +36,11 @@ from application.deciding import Context
 from application.jobs import Job
 from application.money_in import BankFile, MoneyIn
 from application.ports import Clock
-from application.runs import ControlSource, Crew, Runs
+from application.runs import ControlSource, Runs
+from application.runs_crew import Crew
 from application.runs_gates import Calendar
-from application.runs_plan import Members
+from application.runs_pages import Members
+from application.runs_ports import Registered
 from domain.aggregates import AGGREGATES
 from domain.ids import Kind, MemberId, StreamId, new_member_id
 from domain.member import MEMBER
@@ -120,11 +122,21 @@ class Backoffice:
             statements_cover=self.statements_cover,
             controls=self.controls,
             crew=self._crew,
+            meanwhile=self._show_meanwhile,
         )
 
     @cached_property
     def controls(self) -> Sequence[ControlSource]:
         return (read_model_controls(self.database, AFFILIATION, catch_up=self.catch_up),)
+
+    def _show_meanwhile(self, run: Registered) -> None:
+        """
+        Bring the read model of a run that others execute up to what they did; settling it does the rest.
+        """
+        model = model_that_shows(run.key.job)
+        if model is not None:
+            with suppress(Fenced):
+                self.catch_up((model,))
 
     # --- Taking things in --------------------------------------------------------------------------------------------
 

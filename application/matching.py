@@ -8,7 +8,7 @@ from that account. Rule: ZP-14.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from domain.bank_movement import HeldBecause
@@ -32,13 +32,22 @@ class Match(NamedTuple):
 class Known(NamedTuple):
     """
     What was looked up for a batch of movements: affiliations by the OGM given out, and by the payer's account.
+
+    Those of an account are the keys of a dict, in order: one account may pay for thousands.
     """
 
     by_ogm: Mapping[str, StreamId]
-    by_account: dict[str, list[StreamId]]
+    by_account: dict[str, dict[StreamId, None]]
 
-    def payers(self, movement: Movement) -> Sequence[StreamId]:
+    def payers(self, movement: Movement) -> Collection[StreamId]:
         return self.by_account.get(movement.counterparty_iban, ()) if movement.counterparty_iban else ()
+
+    def candidates(self, movement: Movement) -> Iterable[StreamId]:
+        """
+        Return the affiliations whose state decides about a movement: the one it names, else those of its account.
+        """
+        named = self.by_ogm.get(ogm) if (ogm := ogm_of(movement)) else None
+        return self.payers(movement) if named is None else (named,)
 
 
 def ogm_of(movement: Movement) -> Ogm | None:
@@ -87,12 +96,9 @@ def match_reversal(movement: Movement, known: Known, state_of: StateOf) -> tuple
     The payer is who the OGM or the account names; the payment is one of exactly that amount that the bank did not take
     back before. One that was refunded, in part or whole, is for a person: the member will owe what was refunded.
     """
-    ogm = ogm_of(movement)
-    named = known.by_ogm.get(ogm) if ogm else None
-    candidates = [named] if named is not None else known.payers(movement)
     fits = [
         (affiliation, payment)
-        for affiliation in candidates
+        for affiliation in known.candidates(movement)
         for payment, amount_cents in payments_standing(state_of(affiliation))
         if amount_cents == -movement.amount_cents
     ]

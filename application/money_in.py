@@ -154,7 +154,7 @@ class MoneyIn(NamedTuple):
         )
         with self.store.transaction(commit, lock_first=True) as unit:
             self.lookups.refresh()
-            seen = dict[str, list[StreamId]]()
+            seen = dict[str, dict[StreamId, None]]()
             reports = [
                 self._take_statement(unit, file, each, seen=seen, sender=sender, progress=progress)
                 for each in file.statements
@@ -172,7 +172,7 @@ class MoneyIn(NamedTuple):
         file: BankFile,
         statement: Statement,
         *,
-        seen: dict[str, list[StreamId]],
+        seen: dict[str, dict[StreamId, None]],
         sender: Sender,
         progress: Callable[[int], None],
     ) -> StatementReport:
@@ -219,7 +219,7 @@ class _Chunk:
         statement: Statement,
         *,
         totals: Totals,
-        seen: dict[str, list[StreamId]],
+        seen: dict[str, dict[StreamId, None]],
         sender: Sender,
     ) -> None:
         self._money = money
@@ -231,7 +231,7 @@ class _Chunk:
 
     def take(self, movements: Sequence[Movement]) -> None:
         known = self._look_up(movements)
-        streams = {*known.by_ogm.values(), *(each for payers in known.by_account.values() for each in payers)}
+        streams = {stream for movement in movements for stream in known.candidates(movement)}
         self._work.load((AFFILIATION, stream) for stream in streams)
         for movement in movements:
             self._take(movement, known)
@@ -243,11 +243,11 @@ class _Chunk:
         ibans = {movement.counterparty_iban for movement in movements if movement.counterparty_iban}
         members = self._money.lookups.members_by_account(sorted(ibans))
         by_account = {
-            iban: [belonging_to(each, Kind.ZORGKAS_AFFILIATION) for each in of] for iban, of in members.items()
+            iban: dict.fromkeys(belonging_to(each, Kind.ZORGKAS_AFFILIATION) for each in of)
+            for iban, of in members.items()
         }
         for iban in ibans & self._seen.keys():
-            known = by_account.setdefault(iban, [])
-            known += [each for each in self._seen[iban] if each not in known]
+            by_account.setdefault(iban, {}).update(self._seen[iban])
         return Known(by_ogm=self._money.lookups.affiliations_by_ogm(sorted(ogms)), by_account=by_account)
 
     def _state(self, stream: StreamId) -> Affiliation:
@@ -282,9 +282,8 @@ class _Chunk:
         self._totals.allocated_cents += movement.amount_cents
 
     def _remember_payer(self, iban: str, affiliation: StreamId, known: Known) -> None:
-        for payers in (self._seen.setdefault(iban, []), known.by_account.setdefault(iban, [])):
-            if affiliation not in payers:
-                payers.append(affiliation)
+        for payers in (self._seen.setdefault(iban, {}), known.by_account.setdefault(iban, {})):
+            payers[affiliation] = None
 
     def _take_back(self, movement: Movement, known: Known) -> None:
         fits = match_reversal(movement, known, self._state) if movement.reversal is not None else None

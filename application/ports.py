@@ -128,6 +128,11 @@ class EventStore(Protocol):
 
     def history(self, stream: StreamId) -> Sequence[Envelope]: ...
 
+    def load(self, aggregate: Aggregate[S, E], streams: Sequence[StreamId]) -> Mapping[StreamId, Loaded[S]]:
+        """
+        Return the states of many streams as `Unit.load` does, for looking only: nothing is decided in a transaction.
+        """
+
     def streams(self, aggregate: Aggregate[Any, Any], *, after: StreamId | None, limit: int) -> Sequence[StreamId]:
         """
         Return the ids of the aggregate's streams that follow `after`, in id order, at most `limit`.

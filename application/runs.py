@@ -8,13 +8,15 @@ follow what.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from application.jobs import Job
 from application.ports import Change, EventStore, Progress, Unit
 from application.runs_closing import closing_of
+from application.runs_crew import Crew, Meanwhile, planned_pages, workers_for
 from application.runs_execute import CHUNK_ITEMS, Limits, Tampered, Worker, chunks_of
 from application.runs_gates import (
     Calendar,
@@ -28,8 +30,12 @@ from application.runs_gates import (
     line_of,
     line_on,
 )
-from application.runs_plan import UNDECIDED, Frozen, Members, Planner, Seen, candidates_of, digest_again, run_id
+from application.runs_pages import UNDECIDED, Members, PagePlanner, Planning, Reached
+from application.runs_plan import Frozen, Planner, Seen, candidates_of, digest_again, run_id
 from application.runs_ports import Registered, RunBook, RunKey, Totals
+from application.runs_records import Planned, commit_of
+from application.runs_records import executed as record_executed
+from application.runs_records import planned as record_planned
 from application.runs_refusals import (
     AnotherRunOpen,
     LawChanged,
@@ -41,31 +47,16 @@ from application.runs_refusals import (
 )
 from application.runs_settle import ControlSource, own_controls
 from domain import run as runs
-from domain.envelope import Commit
-from domain.events import Basis, Used
-from domain.ids import StreamId, derived_key
-from domain.money import Cents
+from domain.events import Used
+from domain.ids import StreamId
 from domain.parameters import Parameters
 from domain.run import RUN, Control, RunState
 
 _FINISHED: Final = frozenset({"settled", "abandoned"})
 
-#: Does a run's chunks by several processes: the run, who asked, how many, and whom to tell.
-Crew = Callable[[StreamId, str, int, Limits, Progress], None]
 
-
-class Planned(NamedTuple):
-    """
-    What planning froze: `items` of them will be done for `amount_cents`, `passed_over` will not. 0 items is an answer.
-    """
-
-    run: StreamId
-    key: RunKey
-    items: int
-    passed_over: int
-    amount_cents: int
-    digest: str
-    needs_approval: bool
+def _nothing_meanwhile(_run: Registered) -> None:
+    return None
 
 
 def _nobody(_done: int, _all: int) -> None:
@@ -76,7 +67,7 @@ def _nobody(_done: int, _all: int) -> None:
 class Runs:
     """
     The runs of one back office. `calendar` is empty for jobs that no law dates; `crew` is who works beside this
-    process.
+    process, `meanwhile` what this one does while they execute.
     """
 
     store: EventStore
@@ -89,37 +80,60 @@ class Runs:
     controls: Sequence[ControlSource] = ()
     limits: Limits = field(default_factory=Limits)
     crew: Crew | None = None
+    meanwhile: Meanwhile = _nothing_meanwhile
     chunk_items: int = CHUNK_ITEMS
 
     # --- Plan --------------------------------------------------------------------------------------------------------
 
-    def plan(self, job: str, *, business_date: date, as_of: date, actor: str, seen: Seen = _nobody) -> Planned:
+    def plan(
+        self, job: str, *, business_date: date, as_of: date, actor: str, workers: int | None = None,
+        seen: Seen = _nobody,
+    ) -> Planned:  # fmt: skip
         """
         Freeze who is selected and what would happen to each, and why not to the others; nothing else changes.
 
-        Raises what `runs_gates` refuses, NoValue or NotChecked for the law, AnotherRunOpen, NothingToFollowUp.
+        The plan is the same whatever the number of workers; without one, as many as pay. Raises what `runs_gates`
+        refuses, NoValue or NotChecked for the law, AnotherRunOpen, NothingToFollowUp.
         """
         work = self.job(job)
         self._check_calendar(job, business_date=business_date, as_of=as_of)
         law_used = tuple(work.law_used(self.law, business_date=business_date))
         key, follows = self._next_round(job, business_date)
         run = run_id(key)
-        commit = self._commit(run, key, "planned", actor)
+        commit = commit_of(run, key, "planned", actor)
         with self.store.transaction(commit) as unit:
             self.book.exclusively(unit, job)
             if self._next_round(job, business_date) != (key, follows):
                 raise PlannedMeanwhile(job=job)
             first_ogm = self.book.first_ogm(unit) if work.takes_ogm else 0
-            planner = Planner(
-                store=self.store, commit=commit, unit=unit, book=self.book, members=self.members, job=work,
-                law=self.law, run=run, key=key, law_used=law_used, first_ogm=first_ogm, seen=seen,
-            )  # fmt: skip
-            frozen = planner.freeze(candidates_of(self.store, self.book, self.members, work, follows))
+            planning = Planning(run=run, key=key, first_ogm=first_ogm, law_used=law_used)
+            frozen = self._freeze(unit, planning, work, follows, workers=workers, seen=seen)
             registered = Registered(
                 run=run, key=key, planned_by=actor, digest=frozen.digest, needs_approval=work.needs_approval,
                 items=frozen.items, first_ogm=first_ogm, follows=follows,
             )  # fmt: skip
             return self._register(unit, registered, frozen, law_used)
+
+    def _freeze(
+        self, unit: Unit, planning: Planning, job: Job, follows: StreamId | None, *, workers: int | None, seen: Seen
+    ) -> Frozen:
+        reached = Reached()
+        plans = planned_pages(
+            planning, here=self.page_planner(planning), reached=reached, crew=self.crew, workers=workers,
+            pages=candidates_of(self.store, self.book, self.members, job, follows),
+        )  # fmt: skip
+        with closing(plans):
+            return Planner(unit=unit, book=self.book, planning=planning, seen=seen).freeze(plans, reached)
+
+    def page_planner(self, planning: Planning) -> PagePlanner:
+        """
+        Return what plans pages of a run, in this process or in one that helps it. Raises LawChanged.
+        """
+        job = self.job(planning.key.job)
+        self._check_law(planning.key, planned=planning.law_used)
+        return PagePlanner(
+            store=self.store, book=self.book, members=self.members, job=job, law=self.law, planning=planning
+        )
 
     def _register(self, unit: Unit, run: Registered, frozen: Frozen, law_used: tuple[Used, ...]) -> Planned:
         """
@@ -133,7 +147,7 @@ class Runs:
             run.run, run.key, frozen.items, frozen.passed_over, frozen.amount_cents, frozen.digest, run.needs_approval
         )
         rules = self.job(run.key.job).rules
-        self._append(unit, run.run, lambda state: _planned(state, planned, run.planned_by, rules, law_used))
+        self._append(unit, run.run, lambda state: record_planned(state, planned, run.planned_by, rules, law_used))
         return planned
 
     def business_date_for(self, job: str, *, as_of: date) -> date:
@@ -149,7 +163,7 @@ class Runs:
         Approve exactly the plan with that hash, as a second person. Approving it again oneself changes nothing.
         """
         registered = self.registered(run)
-        with self.store.transaction(self._commit(run, registered.key, "approved", actor)) as unit:
+        with self.store.transaction(commit_of(run, registered.key, "approved", actor)) as unit:
             events = self._append(unit, run, lambda state: runs.approve(state, digest=digest, approved_by=actor))
             if events:
                 self.book.approve(unit, run, digest=digest, planned_by=registered.planned_by, approved_by=actor)
@@ -159,22 +173,27 @@ class Runs:
         Give a plan up before it is executed; the next plan for the date is a new round.
         """
         registered = self.registered(run)
-        with self.store.transaction(self._commit(run, registered.key, "abandoned", actor)) as unit:
+        with self.store.transaction(commit_of(run, registered.key, "abandoned", actor)) as unit:
             self._append(unit, run, lambda state: runs.abandon(state, abandoned_by=actor, reason=reason))
 
     # --- Execute -----------------------------------------------------------------------------------------------------
 
     def execute(
-        self, run: StreamId, *, as_of: date, actor: str, workers: int = 1, limits: Limits | None = None,
+        self, run: StreamId, *, as_of: date, actor: str, workers: int | None = None, limits: Limits | None = None,
         progress: Progress = _nobody,
     ) -> Totals:  # fmt: skip
         """
-        Do what was approved. Killed anywhere and started again, what is recorded is the same.
+        Do what was approved, by so many workers; without a number, by as many as pay. Killed anywhere and started
+        again, what is recorded is the same.
         """
         within = limits or self.limits
         self.start(run, as_of=as_of, actor=actor, limits=within)
-        if workers > 1 and self.crew is not None:
-            self.crew(run, actor, workers, within, progress)
+        registered = self.registered(run)
+        several = workers_for(self.crew, registered, workers)
+        if several > 1 and self.crew is not None:
+            self.crew.execute(
+                registered, actor=actor, workers=several, limits=within, progress=progress, meanwhile=self.meanwhile
+            )
         else:
             self.work(run, actor=actor, name=f"{actor}/1", limits=within, progress=progress)
         return self.finish(run, actor=actor)
@@ -187,12 +206,12 @@ class Runs:
         if self.state(run).phase == "started":
             return
         self._check_not_too_late(registered, as_of)
-        law_used = self._check_law(registered)
+        law_used = self._check_law(registered.key, planned=self.plan_of(run).basis.values)
         self._check_undecided(registered, limits)
         if digest_again(self.book, registered, law_used) != registered.digest:
             raise Tampered(run=run)
         chunks = chunks_of(registered.items, size=self.chunk_items)
-        with self.store.transaction(self._commit(run, registered.key, "started", actor)) as unit:
+        with self.store.transaction(commit_of(run, registered.key, "started", actor)) as unit:
             if self._append(unit, run, lambda now: runs.start(now, chunks=len(chunks))):
                 self.book.add_chunks(unit, run, chunks)
 
@@ -224,8 +243,8 @@ class Runs:
         totals = self.book.totals(run)
         if totals.chunks_done < totals.chunks or self.state(run).phase != "started":
             return totals
-        with self.store.transaction(self._commit(run, registered.key, "executed", actor)) as unit:
-            self._append(unit, run, lambda state: _executed(state, totals))
+        with self.store.transaction(commit_of(run, registered.key, "executed", actor)) as unit:
+            self._append(unit, run, lambda state: record_executed(state, totals))
         return totals
 
     # --- Settle ------------------------------------------------------------------------------------------------------
@@ -241,7 +260,7 @@ class Runs:
         controls = list(own_controls(self.book, job, registered, totals, planned_cents=planned_cents))
         for source in self.controls:
             controls.extend(source(registered, totals))
-        with self.store.transaction(self._commit(run, registered.key, "settled", actor)) as unit:
+        with self.store.transaction(commit_of(run, registered.key, "settled", actor)) as unit:
             self._append(unit, run, lambda state: runs.settle(state, controls=tuple(controls)))
         return controls
 
@@ -324,9 +343,8 @@ class Runs:
         if line is not None and line.latest is not None and as_of > line.latest:
             raise TooLate(job=run.key.job, latest=line.latest)
 
-    def _check_law(self, run: Registered) -> Sequence[Used]:
-        used = tuple(self.job(run.key.job).law_used(self.law, business_date=run.key.business_date))
-        planned = self.plan_of(run.run).basis.values
+    def _check_law(self, key: RunKey, *, planned: Sequence[Used]) -> Sequence[Used]:
+        used = tuple(self.job(key.job).law_used(self.law, business_date=key.business_date))
         if used != planned:
             changed = sorted({one.parameter for one in set(used) ^ set(planned)})
             raise LawChanged(parameters=", ".join(changed))
@@ -360,41 +378,3 @@ class Runs:
         if events:
             unit.append(RUN, [Change(run, known.version, events, RUN.fold(events, state=known.state))])
         return events
-
-    def _commit(self, run: StreamId, key: RunKey, step: str, actor: str) -> Commit:
-        return Commit(
-            command_id=derived_key(str(run), step),
-            actor=actor,
-            business_date=key.business_date,
-            cause=key.job,
-            run=run,
-        )
-
-
-def _planned(
-    state: RunState, planned: Planned, actor: str, rules: tuple[str, ...], law_used: tuple[Used, ...]
-) -> Sequence[runs.HappenedToRun]:
-    return runs.plan(
-        state,
-        job=planned.key.job,
-        business_date=planned.key.business_date,
-        round=planned.key.round,
-        items=planned.items,
-        passed_over=planned.passed_over,
-        amount_cents=Cents(planned.amount_cents),
-        digest=planned.digest,
-        needs_approval=planned.needs_approval,
-        planned_by=actor,
-        basis=Basis(rules=rules, values=law_used),
-    )
-
-
-def _executed(state: RunState, totals: Totals) -> Sequence[runs.HappenedToRun]:
-    return runs.record_execution(
-        state,
-        done=totals.done,
-        refused=totals.refused,
-        parked=totals.parked,
-        events=totals.events,
-        amount_cents=Cents(totals.amount_cents),
-    )

@@ -89,6 +89,13 @@ def item_digest(
     return hashlib.sha256(_FACTS.pack(ordinal, stream.bytes, version, member_version, amount_cents) + decision).digest()
 
 
+def passed_over_facts(streams: Sequence[NotSelected]) -> bytes:
+    """
+    Return what the hash of a plan covers of streams that were passed over.
+    """
+    return b"".join([stream.bytes + reason_no.to_bytes(4, "big") for stream, reason_no in streams])
+
+
 class PlanDigest:
     """
     Takes the hash of a plan while it goes by, in constant memory: items and passed-over streams in order.
@@ -99,11 +106,11 @@ class PlanDigest:
         self._items = hashlib.sha256()
         self._passed_over = hashlib.sha256()
 
-    def items(self, items: Sequence[Item]) -> None:
-        self._items.update(b"".join([item.digest for item in items]))
+    def items(self, digests: bytes) -> None:
+        self._items.update(digests)
 
-    def passed_over(self, streams: Sequence[NotSelected]) -> None:
-        self._passed_over.update(b"".join([one.stream.bytes + one.reason_no.to_bytes(4, "big") for one in streams]))
+    def passed_over(self, facts: bytes) -> None:
+        self._passed_over.update(facts)
 
     def result(self, reasons: Sequence[Reason]) -> str:
         """

@@ -15,13 +15,14 @@ import msgspec
 from application.jobs import Candidate, Job
 from application.ports import Change, EventStore, Loaded, Unit, WrittenMeanwhile
 from application.runs_digest import decision_decoder, encode_decision
-from application.runs_plan import Members, OnePage, digest_of, error_code, load_page, ogm_of, turn_of
+from application.runs_pages import Members, error_code, ogm_of, turn_of
+from application.runs_plan import digest_of
 from application.runs_ports import Chunk, Item, Outcome, OutcomeRow, Registered, RunBook, Totals
 from domain.decisions import PassedOver, Selected
 from domain.envelope import Commit
 from domain.errors import Refused, Unavailable
 from domain.events import Event
-from domain.ids import derived_key
+from domain.ids import StreamId, derived_key, owner_of
 from domain.parameters import Parameters
 
 CHUNK_ITEMS: Final = 2_000
@@ -50,6 +51,15 @@ class Done(NamedTuple):
     @property
     def events(self) -> int:
         return sum(len(change.events) for change in self.changes)
+
+
+class Standing(NamedTuple):
+    """
+    How an item's stream stands; and its member, when one of the two is no longer as it was when the item was planned.
+    """
+
+    known: Loaded[Any]
+    moved: Loaded[Any] | None
 
 
 class Worker:
@@ -139,19 +149,35 @@ class Worker:
 
     def _append(self, unit: Unit, items: Sequence[Item]) -> Done:
         with self._book.savepoint(unit):
-            page = load_page(unit, self._members, self._job, [item.stream for item in items])
-            done = self._decide_all(items, page)
+            done = self._decide_all(items, self._standing(unit, items))
             if done.changes:
                 unit.append(self._job.aggregate, done.changes)
         return done
 
-    def _decide_all(self, items: Sequence[Item], page: Iterator[OnePage]) -> Done:
+    def _standing(self, unit: Unit, items: Sequence[Item]) -> Iterator[Standing]:
+        """
+        Yield how the streams of items stand, in their order. Of members only the version is needed, unless they or
+        their stream moved on since the plan.
+        """
+        owners = [StreamId(owner_of(item.stream)) for item in items]
+        versions = self._book.versions(unit, owners)
+        known = unit.load(self._job.aggregate, [item.stream for item in items])
+        moved = [
+            owner
+            for item, owner, version in zip(items, owners, versions, strict=True)
+            if version != item.member_version or known[item.stream].version != item.version
+        ]
+        members = unit.load(self._members.aggregate, moved) if moved else {}
+        for item, owner in zip(items, owners, strict=True):
+            yield Standing(known[item.stream], members.get(owner))
+
+    def _decide_all(self, items: Sequence[Item], standing: Iterator[Standing]) -> Done:
         changes: list[Change[Any, Any]] = []
         outcomes: list[OutcomeRow] = []
         amount_cents = 0
         evolve = self._job.aggregate.evolve
-        for item, (_, member, known) in zip(items, page, strict=True):
-            refused = self._problem(item, known, member)
+        for item, (known, moved) in zip(items, standing, strict=True):
+            refused = self._problem(item, known, moved)
             if refused is not None:
                 outcomes.append(refused)
                 continue
@@ -163,18 +189,18 @@ class Worker:
             amount_cents += item.amount_cents
         return Done(changes, outcomes, amount_cents)
 
-    def _problem(self, item: Item, known: Loaded[Any], member: Loaded[Any]) -> OutcomeRow | None:
+    def _problem(self, item: Item, known: Loaded[Any], moved: Loaded[Any] | None) -> OutcomeRow | None:
         """
         Return why an item is not done, or None. On the versions it was decided on, a decision cannot differ: decisions
         are pure, and the law is checked to be the same before a run starts.
         """
         if digest_of(item) != item.digest:
             raise Tampered(run=self._run.run, ordinal=item.ordinal)
-        if known.version == item.version and member.version == item.member_version:
+        if moved is None:
             return None
         ogm = ogm_of(first_ogm=self._run.first_ogm, ordinal=item.ordinal)
         turn = turn_of(self._run.run, self._run.key, stream=item.stream, ogm=ogm)
-        candidate = Candidate(item.stream, self._members.facts_of(member.state), known.state)
+        candidate = Candidate(item.stream, self._members.facts_of(moved.state), known.state)
         try:
             now = self._job.decide(candidate, turn=turn, law=self._law)
         except Exception as error:

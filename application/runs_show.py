@@ -12,7 +12,7 @@ import msgspec
 
 from application.runs import Runs
 from application.runs_digest import events_of
-from application.runs_plan import UNDECIDED
+from application.runs_pages import UNDECIDED
 from application.runs_ports import Difference, Item, NotSelected, OutcomeRow, Registered, Totals
 from domain.errors import Refused
 from domain.events import Basis

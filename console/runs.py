@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _GROUNDS = ("not_ours", "done_elsewhere", "given_up")
 _RUN = "RUN is a run's id, its first letters, or the name of a job: then its newest run."
 
+_workers = click.option(
+    "--workers", type=click.IntRange(1, 64), help="How many processes; without it, as many as pay on this machine."
+)
+
 
 @click.group("run")
 def run_command() -> None:
@@ -40,10 +44,12 @@ run_command.add_command(run_show)
 
 @run_command.command("plan")
 @click.argument("job")
+@_workers
 @asks
-def run_plan(asked: Asked, job: str) -> None:
+def run_plan(asked: Asked, job: str, workers: int | None) -> None:
     """
-    Freeze who is selected, for what, and who is not and why. Nothing else changes: this is the dry run.
+    Freeze who is selected, for what, and who is not and why. Nothing else changes: this is the dry run. The plan and
+    its hash are the same whatever the number of processes.
 
     Example: ./backoffice run plan invitations --on 2026-01-15
     """
@@ -63,7 +69,7 @@ def run_plan(asked: Asked, job: str) -> None:
             line = runs.line(job, year=day.year)
             raise TooEarly(job=job, earliest=line.earliest if line else day)
         actor = backoffice.settings.actor
-        found = runs.plan(job, business_date=business_date, as_of=day, actor=actor, seen=seen)
+        found = runs.plan(job, business_date=business_date, as_of=day, actor=actor, workers=workers, seen=seen)
         warning = warning_of(runs, job, business_date)
     planned = Planned(
         run=found.run, job=job, business_date=found.key.business_date, round=found.key.round, items=found.items,
@@ -166,10 +172,10 @@ def run_close(asked: Asked, job: str, year: int, because: Closing, reason: str) 
 
 @run_command.command("execute", epilog=_RUN)
 @click.argument("run")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many processes.")
+@_workers
 @click.option("--parked-max", type=click.IntRange(0, 100), help="Go on though up to this percentage of items fails.")
 @asks
-def run_execute(asked: Asked, run: str, workers: int, parked_max: int | None) -> None:
+def run_execute(asked: Asked, run: str, workers: int | None, parked_max: int | None) -> None:
     """
     Do what was approved, in parts. Stopped anywhere, the same command goes on where it was.
 

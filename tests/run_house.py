@@ -19,7 +19,7 @@ from adapters.sealing import MasterKey
 from application.jobs import Job
 from application.ports import Change
 from application.runs import Planned, Runs
-from application.runs_plan import Members
+from application.runs_pages import Members
 from domain.catalogue import Aggregate
 from domain.envelope import Commit
 from domain.events import Basis, Event

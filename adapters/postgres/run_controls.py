@@ -55,6 +55,14 @@ _SHOWN: Final = {
 }
 
 
+def model_that_shows(job: str) -> str | None:
+    """
+    Return the read model in which a job's events are counted; None for a job that shows in none.
+    """
+    shown = _SHOWN.get(job)
+    return None if shown is None else shown.model
+
+
 def read_model_controls(
     database: Database, aggregate: Aggregate[Any, Any], *, catch_up: Callable[[Sequence[str]], int]
 ) -> ControlSource:

@@ -4,6 +4,7 @@ The tables of runs on PostgreSQL: items by COPY, chunks claimed by row locks, ap
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -14,6 +15,7 @@ from psycopg.rows import class_row, tuple_row
 
 from adapters.postgres import runs_statements as sql
 from adapters.postgres.database import READER, WRITER, Database
+from adapters.postgres.recorder import COPY_HEADER, COPY_TRAILER
 from adapters.postgres.unit import PostgresUnit
 from application.ports import Unit
 from application.runs_ports import (
@@ -35,7 +37,10 @@ from formats.stored import StoredEvents
 
 #: Rows fetched at once when a whole run is read again, such as to take its hash.
 PAGE_ROWS: Final = 5_000
-_ITEM_TYPES: Final = ("uuid", "int4", "uuid", "int4", "int4", "int8", "text", "bytea")
+# Rows as COPY reads them: each field after its length; the text of the decision stands between head and tail.
+_ITEM_HEAD: Final = struct.Struct("!hi16siii16siiiiiqi")
+_ITEM_TAIL: Final = struct.Struct("!i32s")
+_PASSED_OVER: Final = struct.Struct("!hi16si16sii")
 
 
 class PostgresRunBook:
@@ -72,17 +77,26 @@ class PostgresRunBook:
              run.items, run.first_ogm, run.follows],
         )  # fmt: skip
 
-    def add_items(self, unit: Unit, run: StreamId, items: Sequence[Item]) -> None:
-        with _cursor(unit).copy(sql.COPY_ITEMS) as copy:
-            copy.set_types(_ITEM_TYPES)
-            for ordinal, stream, version, member_version, amount, decision, digest in items:
-                copy.write_row((run, ordinal, stream, version, member_version, amount, decision.decode(), digest))
+    def item_rows(self, run: StreamId, items: Sequence[Item]) -> bytes:
+        head, tail, of_run = _ITEM_HEAD.pack, _ITEM_TAIL.pack, run.bytes
+        pieces = [COPY_HEADER]
+        for ordinal, stream, version, member_version, amount, decision, digest in items:
+            facts = (4, ordinal, 16, stream.bytes, 4, version, 4, member_version, 8, amount, len(decision))
+            pieces += (head(8, 16, of_run, *facts), decision, tail(32, digest))
+        return b"".join((*pieces, COPY_TRAILER))
 
-    def add_passed_over(self, unit: Unit, run: StreamId, streams: Sequence[NotSelected]) -> None:
+    def passed_over_rows(self, run: StreamId, streams: Sequence[NotSelected]) -> bytes:
+        row, of_run = _PASSED_OVER.pack, run.bytes
+        rows = [row(3, 16, of_run, 16, stream.bytes, 4, reason_no) for stream, reason_no in streams]
+        return b"".join((COPY_HEADER, *rows, COPY_TRAILER))
+
+    def add_items(self, unit: Unit, rows: bytes) -> None:
+        with _cursor(unit).copy(sql.COPY_ITEMS) as copy:
+            copy.write(rows)
+
+    def add_passed_over(self, unit: Unit, rows: bytes) -> None:
         with _cursor(unit).copy(sql.COPY_PASSED_OVER) as copy:
-            copy.set_types(("uuid", "uuid", "int4"))
-            for stream, reason_no in streams:
-                copy.write_row((run, stream, reason_no))
+            copy.write(rows)
 
     def add_reasons(self, unit: Unit, run: StreamId, reasons: Sequence[Reason]) -> None:
         rows = [(run, one.reason_no, one.reason, one.basis.decode(), one.times) for one in reasons]
@@ -113,6 +127,10 @@ class PostgresRunBook:
     def chunk_items(self, unit: Unit, run: StreamId, chunk: Chunk) -> Sequence[Item]:
         with unit_connection(unit).cursor(binary=True, row_factory=tuple_row) as cursor:
             return _items(cursor.execute(sql.CHUNK_ITEMS, [run, chunk.first, chunk.last]))
+
+    def versions(self, unit: Unit, streams: Sequence[StreamId]) -> Sequence[int]:
+        with unit_connection(unit).cursor(binary=True, row_factory=tuple_row) as cursor:
+            return [row[0] for row in cursor.execute(sql.VERSIONS, [list(streams)])]
 
     @contextmanager
     def savepoint(self, unit: Unit) -> Iterator[None]:
@@ -167,11 +185,27 @@ class PostgresRunBook:
             yield page
             after = page[-1].ordinal
 
-    def all_passed_over(self, run: StreamId) -> Iterator[Sequence[NotSelected]]:
+    def item_digests(self, run: StreamId) -> Iterator[bytes]:
+        after = 0
+        while (page := self._page(sql.ITEM_DIGESTS, [run, after, PAGE_ROWS]))[0] is not None:
+            after, digests = page
+            yield digests
+
+    def passed_over_facts(self, run: StreamId) -> Iterator[bytes]:
         after: StreamId | None = None
-        while page := self.passed_over(run, after=after, limit=PAGE_ROWS):
-            yield page
-            after = page[-1].stream
+        while True:
+            last, facts = self._page(sql.PASSED_OVER_FACTS, {"run": run, "after": after, "limit": PAGE_ROWS})
+            if last is None:
+                return
+            yield facts
+            after = last
+
+    def _page(self, statement: Any, parameters: Sequence[Any] | Mapping[str, Any]) -> tuple[Any, ...]:
+        with (
+            self._database.session(READER) as connection,
+            connection.cursor(binary=True, row_factory=tuple_row) as cursor,
+        ):
+            return _one(cursor.execute(statement, parameters))
 
     def items(self, run: StreamId, *, after: int, limit: int, stream: StreamId | None = None) -> Sequence[Item]:
         with (

@@ -46,6 +46,15 @@ CLAIM: Final[LiteralString] = """
 CHUNK_ITEMS: Final[LiteralString] = (
     f"SELECT {_ITEM} FROM run_items WHERE run = %s AND ordinal BETWEEN %s AND %s ORDER BY ordinal"
 )
+# From the events themselves: the key of the event table gives the last version of a stream in one step.
+VERSIONS: Final[LiteralString] = """
+    SELECT coalesce(last.version, 0)
+    FROM unnest(%b::uuid[]) WITH ORDINALITY AS wanted (stream, place)
+    LEFT JOIN LATERAL (
+        SELECT originator_version AS version FROM events WHERE originator_id = wanted.stream
+        ORDER BY originator_version DESC LIMIT 1
+    ) AS last ON true
+    ORDER BY wanted.place"""
 ADD_OUTCOME: Final[LiteralString] = (
     "INSERT INTO run_outcomes (run, ordinal, stream, outcome, reason, detail) VALUES (%s, %s, %s, %s, %s, %s)"
 )
@@ -71,6 +80,20 @@ TOTALS: Final[LiteralString] = """
            coalesce(sum(events), 0)::int AS events, coalesce(sum(amount_cents), 0)::bigint AS amount_cents
     FROM run_chunks WHERE run = %s"""
 ITEMS: Final[LiteralString] = f"SELECT {_ITEM} FROM run_items WHERE run = %s AND ordinal > %s ORDER BY ordinal LIMIT %s"
+# What `application.runs_digest.item_digest` takes, field by field, of as many rows as make a page.
+ITEM_DIGESTS: Final[LiteralString] = """
+    SELECT max(ordinal), string_agg(
+        sha256(int4send(ordinal) || uuid_send(stream) || int4send(version) || int4send(member_version)
+               || int8send(amount_cents) || convert_to(decision, 'UTF8')), ''::bytea ORDER BY ordinal)
+    FROM (SELECT * FROM run_items WHERE run = %s AND ordinal > %s ORDER BY ordinal LIMIT %s) AS page"""
+PASSED_OVER_FACTS: Final[LiteralString] = """
+    SELECT (array_agg(stream ORDER BY stream DESC))[1],
+           string_agg(uuid_send(stream) || int4send(reason_no), ''::bytea ORDER BY stream)
+    FROM (
+        SELECT stream, reason_no FROM run_passed_over
+        WHERE run = %(run)s AND stream > coalesce(%(after)s, '00000000-0000-0000-0000-000000000000'::uuid)
+        ORDER BY stream LIMIT %(limit)s
+    ) AS page"""
 ITEMS_OF: Final[LiteralString] = f"SELECT {_ITEM} FROM run_items WHERE run = %s AND stream = %s"
 LARGEST: Final[LiteralString] = (
     f"SELECT {_ITEM} FROM run_items WHERE run = %s ORDER BY amount_cents DESC, ordinal LIMIT %s"

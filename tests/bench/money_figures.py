@@ -64,11 +64,11 @@ def movements(count: int) -> list[Movement]:
         asked = material.invited(2026, number)
         cents = 4_000 if number % 20 == 0 else material.CENTS[2026]
         ogm = "zorgpremie" if number % 50 == 7 else asked.ogm
-        found.append(paid(ogm, cents, value_date=PAID_ON, iban=_iban(number)))
+        found.append(paid(ogm, cents, value_date=PAID_ON, iban=iban_of(number)))
     return found
 
 
-def _iban(number: int) -> str:
+def iban_of(number: int) -> str:
     body = f"539{number % 10_000_000:07d}"
     account = f"{body}{int(body) % 97 or 97:02d}"
     return f"BE{98 - int(account + '111400') % 97:02d}{account}"

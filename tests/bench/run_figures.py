@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.clock import FixedClock
+from adapters.garbage import rare_collections
 from adapters.postgres.database import OWNER, Database
 from adapters.run_workers import crew_of
 from adapters.settings import Settings
@@ -38,7 +39,7 @@ def office(url: str, home: str, *, crew: bool = False) -> Iterator[Backoffice]:
     """
     Open the program on a database of the bench. No calendar: the law's order of the year is not what is measured.
     """
-    with Database(url, application="backoffice-bench") as database:
+    with Database(url, application="backoffice-bench") as database, rare_collections():
         place = Path(home)
         settings = Settings(home=place, actor="an", master_key_file=place / "master.key")
         workers = crew_of(partial(open_runs, url, home)) if crew else None
@@ -102,7 +103,7 @@ def deadline(bench: Bench) -> None:
                 runs = opened.runs
                 opened.catch_up(("premium_account",))
                 with watch.timed():
-                    planned = runs.plan("deadline", business_date=LAST_DAY, as_of=RUN_ON, actor="an")
+                    planned = runs.plan("deadline", business_date=LAST_DAY, as_of=RUN_ON, actor="an", workers=workers)
                     watch.lap("plan")
                     runs.execute(planned.run, as_of=RUN_ON, actor="an", workers=workers)
                     watch.lap("execute")

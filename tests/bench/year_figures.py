@@ -27,6 +27,7 @@ from domain.payments import Movement
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from tests.bench import material
 from tests.bench.harness import Bench, Figure, agree
+from tests.bench.money_figures import iban_of
 from tests.bench.run_figures import office
 from tests.world import World, paid
 
@@ -71,16 +72,16 @@ def fill(url: str, home: str, count: int, seed: int) -> int:
     return count
 
 
-def run(url: str, home: str, job: str, business_date: date, as_of: date) -> int:
+def run(url: str, home: str, job: str, business_date: date, as_of: date, workers: int | None = None) -> int:
     """
-    Plan, approve, execute and settle one run; return how many items it had.
+    Plan, approve, execute and settle one run, by as many workers as pay; return how many items it had.
     """
-    with office(url, home) as opened:
+    with office(url, home, crew=True) as opened:
         runs = opened.runs
-        planned = runs.plan(job, business_date=business_date, as_of=as_of, actor="an")
+        planned = runs.plan(job, business_date=business_date, as_of=as_of, actor="an", workers=workers)
         if planned.needs_approval:
             runs.approve(planned.run, digest=planned.digest, actor="bob")
-        runs.execute(planned.run, as_of=as_of, actor="an")
+        runs.execute(planned.run, as_of=as_of, actor="an", workers=workers)
         for control in runs.settle(planned.run, actor="an"):
             agree(expected=control.expected, actual=control.actual)
     return planned.items
@@ -102,7 +103,7 @@ def take_statements(url: str, home: str) -> int:
         before = 0
         for day, percent in zip(STATEMENTS, _PAYS_BY, strict=True):
             payments = (
-                paid(ogm, cents, value_date=day)
+                paid(ogm, cents, value_date=day, iban=iban_of(number))
                 for number, (_, _, ogm, cents) in enumerate(asked)
                 if before <= number * 37 % 100 < percent
             )
@@ -180,13 +181,13 @@ def memory(bench: Bench) -> None:
     peaks: dict[int, Part] = {}
     for members in (bench.size(bench.members // 10, 300), bench.size(bench.members, 3_000)):
         with _fund(bench, members) as (url, home):
-            part = measured("invitations", run, url, home, "invitations", date(2026, 1, 20), date(2026, 1, 20))
+            part = measured("invitations", run, url, home, "invitations", date(2026, 1, 20), date(2026, 1, 20), 1)
             bench.say(f"    {members:,} members: {part.seconds:.0f} s, peak {part.peak_mib:.0f} MiB")
             agree(items=part.count, expected=members)
             peaks[members] = part
     (few, small), (many, large) = sorted(peaks.items())
     bench.add(Figure(
-        name="memory", what=f"peak memory of a run (plan, approve, execute, settle) over {many:,} members against {few:,}",
+        name="memory", what=f"peak memory of a run (plan, approve, execute, settle, all in one process) over {many:,} members against {few:,}",
         unit="MiB", ours=f"{many:,} members", against=f"{few:,} members", ours_value=large.peak_mib,
         against_value=small.peak_mib, ratio=large.peak_mib / small.peak_mib, target=1.1, stretch=1.0, at_most=True,
         limit="a page of 2,000 members at a time; nothing grows with the fund",

@@ -20,9 +20,12 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
+import psutil
 import pytest
 
 from adapters.postgres.database import READER, Database
+from adapters.run_workers import PlannersStopped, Processes
+from application import runs_plan
 from application.runs import Runs
 from application.runs_execute import LEASE_SECONDS, Worker
 from application.runs_ports import Item, OutcomeRow
@@ -56,6 +59,26 @@ def planner(url: str, _run: StreamId, says: Connection) -> None:
         runs.plan("invitations", business_date=DAY, as_of=DAY, actor=ANN, seen=lambda looked, _: says.send(looked))
 
 
+def planner_of_two(url: str, _run: StreamId, says: Connection) -> None:
+    """
+    The same with two processes that make the pages, small ones.
+    """
+    runs_plan.PAGE_STREAMS = 200  # type: ignore[misc]  # in this process, which ends with the plan
+    with open_runs(url, calendar=False) as opened:
+        runs = with_planners(opened)
+        says.send(0)
+        tell = lambda looked, _: says.send(looked)  # noqa: E731
+        runs.plan("invitations", business_date=DAY, as_of=DAY, actor=ANN, workers=2, seen=tell)
+
+
+def with_planners(runs: Runs) -> Runs:
+    """
+    Return the runs with a crew that plans every page, however late it comes.
+    """
+    assert isinstance(runs.crew, Processes)
+    return replace(runs, crew=runs.crew._replace(wait_seconds=PATIENCE_SECONDS))
+
+
 class FlagAtTheEnd(Worker):
     """
     The planted defect: the events first, "done" in a transaction of its own afterwards, and no look at what is there.
@@ -76,7 +99,7 @@ class FlagAtTheEnd(Worker):
             if self._book.claim(unit, self._run.run, number, worker=self._name, seconds=LEASE_SECONDS):
                 self._finish(unit, chunk, parts)
 
-    def _problem(self, item: Item, known: Any, member: Any) -> OutcomeRow | None:
+    def _problem(self, item: Item, known: Any, moved: Any) -> OutcomeRow | None:
         return None
 
 
@@ -134,7 +157,7 @@ class Killer:
 
     def _start(self) -> tuple[Any, Connection]:
         hears, says = PROCESSES.Pipe(duplex=False)
-        process = PROCESSES.Process(target=self._body, args=(self._url, self._run, says), daemon=True)
+        process = PROCESSES.Process(target=self._body, args=(self._url, self._run, says))
         process.start()
         says.close()
         return process, hears
@@ -212,17 +235,47 @@ def test_a_planner_that_is_killed_leaves_nothing_and_the_next_plan_is_the_same(
     make_database: Any, template: str
 ) -> None:
     digests = []
-    for kills in (0, 8):
+    for body, kills in ((planner, 0), (planner, 8), (planner_of_two, 4)):
         url = make_database(like=template)
         with open_runs(url, calendar=False) as runs:
             have_members(runs, 6_000)
-            killer = Killer(url=url, run=StreamId(derived_key("none")), body=planner, seed=SEED, parts_max=3)
+            killer = Killer(url=url, run=StreamId(derived_key("none")), body=body, seed=SEED, parts_max=3)
             killer.until(lambda runs=runs: runs.book.last("invitations") is not None, kills=kills, processes=1)
             last = runs.book.last("invitations")
             assert last is not None
             assert killer.killed >= kills // 2
             digests.append((last.digest, last.items, last.key.round, last.first_ogm))
-    assert digests[0] == digests[1]
+    assert digests[0] == digests[1] == digests[2]
+
+
+def test_a_plan_whose_helper_is_killed_leaves_nothing_and_the_next_plan_is_the_same(
+    make_database: Any, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make_database(like=template)
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    with open_runs(url, calendar=False) as opened:
+        have_members(opened, 3_000)
+        monkeypatch.setattr(runs_plan, "PAGE_STREAMS", 100)
+        runs, killed = with_planners(opened), list[int]()
+
+        def kill_one(looked_at: int, _items: int) -> None:
+            if looked_at >= 500 and not killed:
+                helpers = [
+                    child.pid
+                    for child in psutil.Process().children(recursive=True)
+                    if child.pid not in before and not child.children()
+                ]
+                killed.append(max(helpers))
+                os.kill(killed[0], signal.SIGKILL)
+
+        with pytest.raises(PlannersStopped, match="nothing of the plan stands"):
+            runs.plan("invitations", business_date=DAY, as_of=DAY, actor=ANN, workers=2, seen=kill_one)
+        assert killed
+        assert runs.book.last("invitations") is None
+        with Database(url) as database, database.session(READER) as session:
+            assert session.execute("SELECT count(*) FROM run_items").fetchone() == (0,)
+        again = runs.plan("invitations", business_date=DAY, as_of=DAY, actor=ANN, workers=2)
+        assert (again.items, again.key.round) == (3_000, 1)
 
 
 def test_a_plan_in_several_processes_at_once_is_one_plan(make_database: Any, template: str) -> None:

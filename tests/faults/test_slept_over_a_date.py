@@ -18,7 +18,7 @@ import pytest
 
 from adapters.memory import MemoryStore
 from application.runs import Runs
-from application.runs_plan import Members
+from application.runs_pages import Members
 from application.runs_ports import Registered, Totals
 from application.runs_today import Did, run_due
 from domain.dates import days_from
@@ -76,10 +76,10 @@ class MemoryRunBook:
     def reasons(self, _run: StreamId) -> Sequence[Any]:
         return []
 
-    def all_items(self, _run: StreamId) -> Iterator[Any]:
+    def item_digests(self, _run: StreamId) -> Iterator[bytes]:
         return iter(())
 
-    def all_passed_over(self, _run: StreamId) -> Iterator[Any]:
+    def passed_over_facts(self, _run: StreamId) -> Iterator[bytes]:
         return iter(())
 
     def not_done_cents(self, _run: StreamId) -> int:

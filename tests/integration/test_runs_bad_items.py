@@ -16,7 +16,7 @@ from adapters.postgres.database import Database
 from application.jobs import Candidate, Turn, by_name
 from application.runs import Runs
 from application.runs_execute import Limits
-from application.runs_plan import TooManyReasons
+from application.runs_pages import TooManyReasons
 from application.runs_ports import Chunk, Totals
 from application.runs_refusals import (
     TooManyParked,
@@ -138,7 +138,7 @@ def test_a_run_in_which_too_many_cannot_be_decided_does_not_start(plain: Runs) -
 
 
 def test_reasons_are_codes_and_not_sentences_about_one_member(plain: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("application.runs_plan._REASONS_MAX", 3)
+    monkeypatch.setattr("application.runs_pages._REASONS_MAX", 3)
 
     def talkative(candidate: Candidate, _turn: Turn, _law: Parameters) -> Any:
         return PassedOver(reason=str(candidate.stream), basis=Basis(rules=()))
@@ -208,7 +208,10 @@ def test_a_refusal_in_a_worker_process_reaches_the_one_who_asked(make_database: 
         spoil(runs, planned.run)
         assert runs.crew is not None
         with pytest.raises(TooManyParked) as refusal:
-            runs.crew(planned.run, ANN, 1, nobody_may_fail, lambda done, all_: seen.append((done, all_)))
+            runs.crew.execute(
+                runs.registered(planned.run), actor=ANN, workers=1, limits=nobody_may_fail,
+                progress=lambda done, all_: seen.append((done, all_)), meanwhile=lambda _run: None,
+            )  # fmt: skip
         assert "Too many items failed" in str(refusal.value)
         assert seen[-1] == (3, 3)
 
