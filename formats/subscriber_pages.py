@@ -30,7 +30,8 @@ def _index(contract: Contract) -> Iterator[str]:
     yield "# For subscribers\n"
     yield "What holds for all topics stands in [promises.md](promises.md); for tools there is"
     yield "[asyncapi.yaml](asyncapi.yaml). The schemas are in `schemas/`, and in the registry under the same ids."
-    yield "Clients to copy, in Python and in Java, and how to see that nothing is missing: [gap-detector.md](gap-detector.md).\n"
+    yield "Clients to copy, in Python and in Java, and how to see that nothing is missing:"
+    yield "[gap-detector.md](gap-detector.md).\n"
     yield "| Topic | What it holds | Key | Partitions | Kept |"
     yield "|---|---|---|---|---|"
     for topic in contract.topics.values():
