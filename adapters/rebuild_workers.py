@@ -5,8 +5,9 @@ Several processes on one rebuild: each folds some pages of streams and copies th
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, ExitStack
@@ -21,6 +22,15 @@ from domain.ids import StreamId
 OpenRebuild = Callable[[], AbstractContextManager[Rebuild]]
 
 _PAGES_WAITING: Final = 2  # per worker; the ids of all streams are never in memory at once
+_LARGE_EVENTS: Final = 1_000_000
+
+
+def workers_for(events: int) -> int:
+    """
+    Return how many processes a rebuild of so many events is worth: two are quicker once they have more to do than to
+    start, and no more than the machine has cores.
+    """
+    return 2 if events >= _LARGE_EVENTS and len(os.sched_getaffinity(0)) >= 2 else 1
 
 
 def filled_by(open_rebuild: OpenRebuild, *, workers: int) -> Fill:
@@ -29,7 +39,7 @@ def filled_by(open_rebuild: OpenRebuild, *, workers: int) -> Fill:
     RebuildersStopped when a process died.
     """
 
-    def fill(pages: Iterator[Sequence[StreamId]], position: int) -> Iterator[tuple[int, int]]:
+    def fill(pages: Iterator[Sequence[StreamId]], position: int) -> Generator[tuple[int, int]]:
         spawn = multiprocessing.get_context("spawn")
         running: deque[Future[tuple[int, int]]] = deque()
         with ProcessPoolExecutor(
@@ -44,6 +54,8 @@ def filled_by(open_rebuild: OpenRebuild, *, workers: int) -> Fill:
                     yield running.popleft().result()
             except BrokenProcessPool:
                 raise RebuildersStopped(workers=workers) from None
+            finally:
+                pool.shutdown(cancel_futures=True)  # who stops early waits for the pages under way, and no others
 
     return fill
 

@@ -188,10 +188,11 @@ class Backoffice:
         Bring read models up to the last recorded event (all of them, without names); return how many events were read.
         """
         read = 0
+        ahead = not isinstance(self.database, Rehearsal)  # that has one session, for one thread
         with self.database.connect(OWNER) as connection:
             for name in names or self.models:
                 model = self.models[name]
-                projector = Projector(connection=connection, feed=self.feed_for(model), model=model)
+                projector = Projector(connection=connection, feed=self.feed_for(model), model=model, reads_ahead=ahead)
                 read += _persistently(partial(projector.catch_up, moved=moved))
         return read
 

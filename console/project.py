@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from adapters.postgres.looking import ModelStatus
+    from adapters.postgres.rebuild import Fill
     from adapters.wiring import Backoffice
     from console.answers import Rebuilt
 
@@ -100,8 +102,13 @@ def project_run(asked: Asked) -> None:
 @project_command.command("rebuild")
 @click.argument("name")
 @click.option("--accept", is_flag=True, help="Swap the new one in though it differs.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="How many processes; without it 2 for a million events on two cores, else 1.",
+)
 @asks
-def project_rebuild(asked: Asked, name: str, accept: bool) -> None:
+def project_rebuild(asked: Asked, name: str, accept: bool, workers: int | None) -> None:
     """
     Build a read model (or all) again beside the one in use, report what differs, and swap.
 
@@ -113,7 +120,7 @@ def project_rebuild(asked: Asked, name: str, accept: bool) -> None:
         if name != "all" and name not in backoffice.models:
             raise NoSuchModel
         names = list(backoffice.models) if name == "all" else [name]
-        rebuilt = [_rebuilt(backoffice, each, accept=accept, check=check) for each in names]
+        rebuilt = [_rebuilt(backoffice, each, accept=accept, workers=workers, check=check) for each in names]
         models = _statuses(backoffice)
     answer = Projected(models=models, rebuilt=rebuilt)
     give(answer, lambda: _show_rebuilt(rebuilt), as_json=asked.as_json)
@@ -121,7 +128,9 @@ def project_rebuild(asked: Asked, name: str, accept: bool) -> None:
         click.get_current_context().exit(Exit.DIFFERENCES)
 
 
-def _rebuilt(backoffice: Backoffice, name: str, *, accept: bool, check: Callable[[], None]) -> Rebuilt:
+def _rebuilt(
+    backoffice: Backoffice, name: str, *, accept: bool, workers: int | None, check: Callable[[], None]
+) -> Rebuilt:
     from adapters.postgres.exclusive import only_one
     from console.answers import ModelDifference, Rebuilt
 
@@ -138,7 +147,7 @@ def _rebuilt(backoffice: Backoffice, name: str, *, accept: bool, check: Callable
             check()
 
         try:
-            events = rebuild.build(streams=backoffice.pages, moved=moved)
+            events = rebuild.build(streams=backoffice.pages, moved=moved, fill=_fill(backoffice, name, workers))
             differences = rebuild.differences()
         except BaseException:
             rebuild.drop()
@@ -154,6 +163,17 @@ def _rebuilt(backoffice: Backoffice, name: str, *, accept: bool, check: Callable
         for each in differences
     ]  # fmt: skip
     return Rebuilt(name=name, events=events, differences=tables, swapped=swapped)
+
+
+def _fill(backoffice: Backoffice, name: str, workers: int | None) -> Fill | None:
+    """
+    Return what fills the new read model in processes of its own, when there are to be several.
+    """
+    from adapters.rebuild_workers import filled_by, workers_for
+    from console.workers import open_rebuild
+
+    several = workers or workers_for(backoffice.store.feed.high_water())
+    return filled_by(partial(open_rebuild, name), workers=several) if several > 1 else None
 
 
 def _show_rebuilt(rebuilt: Sequence[Rebuilt]) -> None:

@@ -6,7 +6,8 @@ Each read model has a schema of its own, `rm_<name>`. A worker whose position is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from msgspec.structs import astuple
@@ -44,14 +45,22 @@ class Projector:
     """
     Keeps one read model up to date. `connection` is not in autocommit; the projector owns its transactions.
 
-    `batch_events` sets the size of a batch; without it, it goes by how far there is to go.
+    `batch_events` sets the size of a batch; without it, it goes by how far there is to go. With `reads_ahead` the next
+    batch is read, by a thread on the feed's own session, while the server writes the last one.
     """
 
     def __init__(
-        self, *, connection: Connection[Any], feed: Feed, model: ReadModel, batch_events: int | None = None
+        self,
+        *,
+        connection: Connection[Any],
+        feed: Feed,
+        model: ReadModel,
+        batch_events: int | None = None,
+        reads_ahead: bool = False,
     ) -> None:
         self._connection = connection
         self._batch_events = batch_events
+        self._reads_ahead = reads_ahead
         self._feed = feed
         self._model = model
         self._writer = RowWriter(schema_of(model), model.tables, staged=True)
@@ -68,16 +77,34 @@ class Projector:
         target = self._feed.high_water()
         if until is not None:
             target = min(target, until)
-        while self.position < target:
-            usual = CATCH_UP_EVENTS if target - self.position > CATCH_UP_EVENTS else BATCH_EVENTS
-            limit = self._batch_events or usual
-            batch = self._feed.read(after=self.position, limit=limit, kinds=self._model.kinds)
-            last = batch[-1].position if batch else 0
-            self.apply(batch, reached=last if len(batch) == limit else max(target, last))
+        for batch, reached in self._batches(target):
+            self.apply(batch, reached=reached)
             read += len(batch)
             if moved is not None:
                 moved(len(batch))
         return read
+
+    def _batches(self, target: int) -> Iterator[tuple[Sequence[Envelope], int]]:
+        """
+        Give batch after batch, each with how far the feed was read for it.
+        """
+        reached = self.position
+        if reached >= target:
+            return
+        with ThreadPoolExecutor(1) as ahead:  # its thread starts with the first thing to do
+            batch, reached = self._read(reached, target)
+            while reached < target:
+                upcoming = ahead.submit(self._read, reached, target) if self._reads_ahead else None
+                yield batch, reached
+                batch, reached = upcoming.result() if upcoming else self._read(reached, target)
+            yield batch, reached
+
+    def _read(self, after: int, target: int) -> tuple[Sequence[Envelope], int]:
+        usual = CATCH_UP_EVENTS if target - after > CATCH_UP_EVENTS else BATCH_EVENTS
+        limit = self._batch_events or usual
+        batch = self._feed.read(after=after, limit=limit, kinds=self._model.kinds)
+        last = batch[-1].position if batch else 0
+        return batch, last if len(batch) == limit else max(target, last)
 
     def stored_position(self) -> int:
         with self._connection.transaction(), self._connection.cursor() as cursor:

@@ -7,11 +7,11 @@ come after. What was recorded meanwhile is then followed from the feed, and one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 from psycopg import Connection, Cursor, sql
 
@@ -32,9 +32,7 @@ from domain.ids import Kind, StreamId
 from projections.model import ReadModel, Row, StreamRows, Table
 
 #: Does pages of streams up to a position, and gives for each how many streams and events it had.
-Fill = Callable[[Iterator[Sequence[StreamId]], int], Iterator[tuple[int, int]]]
-STREAMS_AT_ONCE: Final = 2_000
-_DIFFERENCES_SHOWN: Final = 20
+Fill = Callable[[Iterator[Sequence[StreamId]], int], Generator[tuple[int, int]]]
 
 
 class RebuildDiffers(Refused):
@@ -93,9 +91,10 @@ class Rebuild:
                 cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self._next)))
                 make_tables(cursor, self._next, self._model.tables, indexed=False)
             pages = chain.from_iterable(streams(kind) for kind in sorted(self._model.kinds))
-            for count, folded in (fill or self._fill_here)(pages, self.position):
-                events += folded
-                moved(count)
+            with closing((fill or self._fill_here)(pages, self.position)) as filled:
+                for count, folded in filled:
+                    events += folded
+                    moved(count)
             with connection.transaction(), connection.cursor() as cursor:
                 for table in self._model.tables:
                     add_indexes(cursor, self._next, table)
@@ -103,7 +102,7 @@ class Rebuild:
             self._follow(connection)
         return events
 
-    def _fill_here(self, pages: Iterator[Sequence[StreamId]], position: int) -> Iterator[tuple[int, int]]:
+    def _fill_here(self, pages: Iterator[Sequence[StreamId]], position: int) -> Generator[tuple[int, int]]:
         with self.filling(position) as fill:
             for page in pages:
                 yield len(page), fill(page)

@@ -34,45 +34,48 @@ def projection(bench: Bench) -> None:
     """
     The premium account, live and rebuilt, against the library's runner on the same events.
     """
-    ids = material.members(bench.size(20_000, 300), seed=bench.seed)
-    histories = material.histories(ids)
-    few = histories[: bench.size(150, 20)]
-    events = sum(len(history.events) for history in histories)
+    of_live = material.histories(material.members(bench.size(20_000, 300), seed=bench.seed))
+    of_rebuild = material.histories(material.members(bench.size(50_000, 300), seed=bench.seed))
+    few = of_live[: bench.size(150, 20)]
     results: dict[str, Any] = {}
-    with bench.database() as filled, bench.database() as stocked:
-        with store_on(filled) as store:
-            _fill_by_turn(store, histories)
+    with bench.database() as filled, bench.database() as large, bench.database() as stocked:
+        for database, histories in ((filled, of_live), (large, of_rebuild)):
+            with store_on(database) as store:
+                _fill_by_turn(store, histories)
         with stock.opened(stocked) as app:
             _fill_stock_by_turn(app, few)
             stock_events = app.recorder.max_notification_id() or 0
         bench.admin("VACUUM ANALYZE")
         filled.close()
+        large.close()
         stocked.close()
 
-        def live(watch: Stopwatch, at_once: int = _LIVE_EVENTS) -> int:
+        def live(watch: Stopwatch, batch_events: int | None = _LIVE_EVENTS) -> int:
             with (
                 bench.database(dbname(filled)) as database,
                 store_on(database) as store,
                 database.connect(OWNER) as session,
             ):
-                projector = Projector(connection=session, feed=_feed(database, store), model=PremiumAccount())
-                end = store.feed.high_water()
+                projector = Projector(
+                    connection=session, feed=_feed(database, store), model=PremiumAccount(), batch_events=batch_events,
+                    reads_ahead=True,
+                )  # fmt: skip
                 with watch.timed():
-                    for until in range(at_once, end + at_once, at_once):
-                        projector.catch_up(until=min(until, end))
+                    read = projector.catch_up()
                 results["live"] = _shown(database, "rm_premium_account", few)
-            return events
+            agree(read=read, events=_count(of_live))
+            return read
 
         def rebuilt(watch: Stopwatch, workers: int = 1) -> int:
-            with bench.database(dbname(filled)) as database, store_on(database) as store:
+            with bench.database(dbname(large)) as database, store_on(database) as store:
                 rebuild = Rebuild(database, feed=_feed(database, store), model=PremiumAccount())
                 fill = filled_by(partial(open_rebuild, database.url), workers=workers) if workers > 1 else None
                 with watch.timed():
                     folded = rebuild.build(streams=lambda kind: _pages(store, kind), moved=lambda _: None, fill=fill)
                     rebuild.swap()
-                agree(folded=folded, events=events)
+                agree(folded=folded, events=_count(of_rebuild))
                 results["rebuilt"] = _shown(database, "rm_premium_account", few)
-            return events
+            return folded
 
         def library(watch: Stopwatch) -> int:
             with bench.database(dbname(stocked)) as database:
@@ -82,12 +85,13 @@ def projection(bench: Bench) -> None:
             return stock_events
 
         bench.say(
-            f"projection: {events:,} events of {len(ids):,} streams, in the order of the years; stock {stock_events:,}"
+            f"projection: {_count(of_live):,} events, in the order of the years, rebuild {_count(of_rebuild):,}; "
+            f"stock {stock_events:,}"
         )
         took = bench.turns(
             {
                 "live": live,
-                "catch-up": partial(live, at_once=events),
+                "catch-up": partial(live, batch_events=None),
                 "rebuild": rebuilt,
                 "two workers": partial(rebuilt, workers=2),
                 "stock runner": library,
@@ -96,6 +100,10 @@ def projection(bench: Bench) -> None:
         live_profile, rebuild_profile = bench.profile(live), bench.profile(rebuilt)
     agree(**results)
     _add(bench, took, (live_profile, rebuild_profile))
+
+
+def _count(histories: Sequence[material.History]) -> int:
+    return sum(len(history.events) for history in histories)
 
 
 def _add(bench: Bench, took: Mapping[str, list[Took]], profiles: tuple[list[str], list[str]]) -> None:
@@ -107,9 +115,12 @@ def _add(bench: Bench, took: Mapping[str, list[Took]], profiles: tuple[list[str]
     )
     bench.add(Figure(
         name="live_projection", what="live projection (premium_account) against the library's runner", unit="events/s",
-        ours="Projector, batches of 5,000 events of up to 5,000 streams", against="ProjectionRunner, one event a transaction",
+        ours="Projector, batches of 5,000 events of 2,500 streams, the next one read meanwhile",
+        against="ProjectionRunner, one event a transaction",
         ours_value=rate["live"], against_value=rate["stock runner"], ratio=rate["live"] / rate["stock runner"],
-        target=50, stretch=100, limit="the upserts of two tables on the server",
+        target=50, stretch=100,
+        limit="two thirds is the server's: it reads and changes the rows of two tables, most with an index entry; "
+        "reading ahead hides only what the feed costs",
         details=[
             f"ours: {cost(took['live'])}; rates {spread(took['live'])}",
             against,
@@ -119,13 +130,15 @@ def _add(bench: Bench, took: Mapping[str, list[Took]], profiles: tuple[list[str]
     ))  # fmt: skip
     bench.add(Figure(
         name="rebuild", what="rebuild of a per-member read model (premium_account) against the library's runner", unit="events/s",
-        ours="Rebuild, by stream in id order, one process, indexes and swap included", against="ProjectionRunner from the first event",
-        ours_value=rate["rebuild"], against_value=rate["stock runner"], ratio=rate["rebuild"] / rate["stock runner"],
-        target=200, stretch=400, limit="decoding and folding in Python, then COPY of the rows",
+        ours="Rebuild, by stream in id order, two worker processes, their start, indexes and swap included",
+        against="ProjectionRunner from the first event",
+        ours_value=rate["two workers"], against_value=rate["stock runner"],
+        ratio=rate["two workers"] / rate["stock runner"],
+        target=200, stretch=400, limit="decoding and folding in Python; then indexes and swap, which are one process's",
         details=[
-            f"ours: {cost(took['rebuild'])}; rates {spread(took['rebuild'])}",
-            (f"two worker processes: {rate['two workers']:,.0f} events/s, {rate['two workers'] / rate['rebuild']:.2f} times one, "
-            f"{rate['two workers'] / rate['stock runner']:.0f} times the library's runner"),
+            f"ours: {cost(took['two workers'])}, without the workers' own; rates {spread(took['two workers'])}",
+            (f"one process: {rate['rebuild']:,.0f} events/s, {rate['rebuild'] / rate['stock runner']:.0f} times the library's "
+            f"runner; two are {rate['two workers'] / rate['rebuild']:.2f} times one; {cost(took['rebuild'])}"),
             against,
         ],
         profile=rebuild_profile,

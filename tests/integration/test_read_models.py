@@ -8,6 +8,7 @@ from datetime import date
 
 import pytest
 
+from adapters.postgres import projector
 from adapters.postgres.database import OWNER
 from adapters.postgres.projector import Fenced, Projector, schema_of
 from projections.premium_account import PremiumAccount
@@ -127,6 +128,37 @@ def test_rows_and_position_move_together_or_not_at_all(fund):
     assert content_of(fund, "premium_account") == before
     fund.backoffice.catch_up()
     assert content_of(fund, "premium_account") != before
+
+
+@pytest.mark.parametrize(("batch_events", "reads_ahead"), [(1, True), (7, True), (7, False), (1_000, True)])
+def test_batches_of_any_size_give_the_same_rows(fund, batch_events, reads_ahead):
+    for name in ("premium_account", "letters", "members"):
+        before = content_of(fund, name)
+        model = fund.backoffice.models[name]
+        with fund.backoffice.database.connect(OWNER) as session:
+            session.execute(f"DROP SCHEMA {schema_of(model)} CASCADE")
+            session.execute("DELETE FROM projection_positions WHERE projection = %s", [name])
+            session.commit()
+            again = Projector(
+                connection=session, feed=fund.backoffice.feed_for(model), model=model, batch_events=batch_events,
+                reads_ahead=reads_ahead,
+            )  # fmt: skip
+            assert again.catch_up() > 0
+            assert again.position == fund.backoffice.store.feed.high_water()
+        assert content_of(fund, name) == before
+
+
+def test_large_batches_go_by_copy_and_give_the_same_rows(fund, monkeypatch):
+    monkeypatch.setattr(projector, "STAGED_FROM", 2)
+    for name in ("premium_account", "letters", "payments", "members"):
+        model, before = fund.backoffice.models[name], content_of(fund, name)
+        with fund.backoffice.database.connect(OWNER) as session:
+            session.execute(f"DROP SCHEMA {schema_of(model)} CASCADE")
+            session.execute("DELETE FROM projection_positions WHERE projection = %s", [name])
+            session.commit()
+            feed = fund.backoffice.feed_for(model)
+            Projector(connection=session, feed=feed, model=model, batch_events=50).catch_up()
+        assert content_of(fund, name) == before
 
 
 def test_every_cent_of_the_bank_has_a_place(fund):

@@ -4,6 +4,9 @@ A read model is rebuilt by several processes as it is by one.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -14,7 +17,7 @@ import pytest
 
 from adapters.postgres.database import Database
 from adapters.postgres.rebuild import Rebuild
-from adapters.rebuild_workers import RebuildersStopped, filled_by
+from adapters.rebuild_workers import RebuildersStopped, filled_by, workers_for
 from domain.errors import Unavailable
 from tests.world import World
 
@@ -31,6 +34,13 @@ def open_rebuild(url: str, home: str, name: str) -> Iterator[Rebuild]:
 def cannot_open() -> Iterator[Rebuild]:
     raise Unavailable("not today")
     yield
+
+
+@contextmanager
+def killed_at_work(url: str, home: str, name: str) -> Iterator[Rebuild]:
+    with open_rebuild(url, home, name) as rebuild:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield rebuild
 
 
 @pytest.mark.parametrize("name", ["premium_account", "payments"])
@@ -63,3 +73,36 @@ def test_a_worker_that_cannot_start_ends_the_rebuild_and_what_is_in_use_stays(da
         rebuild.build(streams=fund.backoffice.pages, moved=lambda _: None, fill=filled_by(cannot_open, workers=1))
     assert fund.rows("SELECT count(*) FROM rm_members.member") == [(3,)]
     rebuild.drop()
+
+
+def test_a_worker_that_is_killed_ends_the_rebuild_and_what_is_in_use_stays(database, tmp_path):
+    fund = World(database, tmp_path)
+    fund.register_many(3)
+    fund.backoffice.catch_up()
+    rebuild = fund.backoffice.rebuild("members")
+    fill = filled_by(partial(killed_at_work, database.url, str(tmp_path), "members"), workers=2)
+    with pytest.raises(RebuildersStopped, match="what is in use was not touched"):
+        rebuild.build(streams=fund.backoffice.pages, moved=lambda _: None, fill=fill)
+    rebuild.drop()
+    assert fund.rows("SELECT count(*) FROM rm_members.member") == [(3,)]
+
+
+def test_who_stops_in_the_middle_leaves_no_process_behind(database, tmp_path):
+    fund = World(database, tmp_path)
+    fund.register_many(3)
+
+    def stops(_: int) -> None:
+        raise KeyboardInterrupt
+
+    rebuild = fund.backoffice.rebuild("members")
+    fill = filled_by(partial(open_rebuild, database.url, str(tmp_path), "members"), workers=2)
+    before = set(multiprocessing.active_children())
+    with pytest.raises(KeyboardInterrupt):
+        rebuild.build(streams=fund.backoffice.pages, moved=stops, fill=fill)
+    assert set(multiprocessing.active_children()) <= before
+    rebuild.drop()
+
+
+@pytest.mark.parametrize(("events", "workers"), [(999_999, {1}), (1_000_000, {1, 2})])
+def test_a_second_process_is_for_large_funds(events, workers):
+    assert workers_for(events) in workers

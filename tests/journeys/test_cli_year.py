@@ -203,6 +203,7 @@ def test_all_that_can_be_asked_in_json_fits_its_schema(invited: Cli, tmp_path: P
     invited.json("project", "status")
     invited.json("project", "run")
     assert all(each["swapped"] for each in invited.json("project", "rebuild", "all")["rebuilt"])
+    assert all(each["swapped"] for each in invited.json("project", "rebuild", "members", "--workers", "2")["rebuilt"])
     invited.json("ids", "--count", "3")
     invited.json("migrate")
     assert invited.json("schedule", "--once", "--on", "2025-05-02")["did"] == []  # it waits for the bank
