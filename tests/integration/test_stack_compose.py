@@ -148,7 +148,7 @@ def test_compose_starts_nothing_while_a_secret_is_not_set(name: str) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
-        ("    command: [relay]", "    comand: [relay]", "additional properties 'comand' not allowed"),
+        ("    command: [relay,", "    comand: [relay,", "additional properties 'comand' not allowed"),
         ("\nservices:", "\nservice: {}\nservices:", "additional properties 'service' not allowed"),
         ("  read_only: true", "  read_only: surely", "invalid boolean: surely"),
         ("retries: 6", "retries: often", "retries"),
