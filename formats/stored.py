@@ -188,9 +188,9 @@ class StoredEvents:
 
         For most that is sure from what they hold (`stored_proof`); of the others the row is read and compared.
         """
-        by_class: dict[type[Event], list[Event]] = {}
+        by_class: dict[type[Event], list[Event]] = {of: [] for of in set(map(type, events))}
         for event in events:
-            by_class.setdefault(type(event), []).append(event)
+            by_class[type(event)].append(event)
         if not all(self._proofs[of](some) for of, some in by_class.items()):
             for event, name, state in zip(events, names, states, strict=True):
                 self._read_back(event, name, state)

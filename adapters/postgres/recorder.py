@@ -9,6 +9,7 @@ positions then rise in the order of commits, and a reader that follows them neve
 from __future__ import annotations
 
 import struct
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,8 @@ _LAST_SQL: Final = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM e
 
 COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
 COPY_TRAILER: Final = struct.pack("!h", -1)
+_ROW_BEGIN: Final = struct.pack("!hi", 4, 16)  # four columns, the first of 16 bytes
+_LENGTH_8: Final = struct.pack("!i", 8)
 
 
 class StoreBusy(Unavailable):
@@ -129,8 +132,7 @@ class EagerWriter(LibpqWriter):
     """
 
     def __init__(self, cursor: Rows) -> None:
-        super().__init__(cursor)
-        self._pgconn = cursor.connection.pgconn
+        super().__init__(cursor, flush_threshold=sys.maxsize)
         self._waiting: deque[bytes] = deque()
 
     def write(self, data: Any) -> None:
@@ -145,6 +147,7 @@ class EagerWriter(LibpqWriter):
             super().write(self._waiting.popleft())
 
     def finish(self, exc: BaseException | None = None) -> None:
+        self.flush_threshold = 0  # now there is nothing better to do than to wait
         while self._waiting and exc is None:
             super().write(self._waiting.popleft())
         super().finish(exc)
@@ -164,23 +167,27 @@ def packed(slices: Iterable[EventRows]) -> Iterator[bytes]:
     """
     Give the rows as PostgreSQL's binary COPY format, a slice at a time.
     """
-    row_of: dict[str, tuple[Callable[..., bytes], int, bytes]] = {}
+    row_of: dict[str, tuple[Callable[[bytes, int, bytes, int], bytes], bytes]] = {}
     yield COPY_HEADER
     for rows in slices:
         row_of.update({name: _row_of(name.encode()) for name in {*rows.types} - row_of.keys()})
         pieces: list[bytes] = []
-        before, raw = None, b""
+        before, begin = None, b""
         for stream, version, name, state in zip(*rows, strict=True):
             if stream is not before:
-                before, raw = stream, stream.bytes
-            pack, type_length, type_name = row_of[name]
-            pieces += (pack(4, 16, raw, 8, version, type_length, type_name, len(state)), state)
+                before, begin = stream, _ROW_BEGIN + stream.bytes + _LENGTH_8
+            pack, column = row_of[name]
+            pieces += (pack(begin, version, column, len(state)), state)
         yield b"".join(pieces)
     yield COPY_TRAILER
 
 
-def _row_of(name: bytes) -> tuple[Callable[..., bytes], int, bytes]:
-    return struct.Struct(f"!hi16siqi{len(name)}si").pack, len(name), name
+def _row_of(name: bytes) -> tuple[Callable[[bytes, int, bytes, int], bytes], bytes]:
+    """
+    Return what packs a row up to its state, and the column with the type's name: for all rows of a type the same.
+    """
+    column = struct.pack("!i", len(name)) + name
+    return struct.Struct(f"!26sq{len(column)}si").pack, column
 
 
 class Recorder(PostgresApplicationRecorder):

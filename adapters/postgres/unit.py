@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
@@ -169,8 +170,8 @@ class PostgresUnit:
         types = stored.types_of(events)
         names = [of.name for of in types]
         shapes: list[Event | dict[str, Any]] = list(events)
-        sealed = [index for index, of in enumerate(types) if of.sealed]
-        if sealed:
+        if not stored.sealed.isdisjoint(map(type, events)):
+            sealed = [index for index, of in enumerate(types) if of.sealed]
             owners = [self._owners[streams[index]] for index in sealed]
             places = [place_of(streams[index], versions[index], names[index]) for index in sealed]
             personal = [stored.personal_of(events[index], types[index]) for index in sealed]
@@ -187,10 +188,11 @@ class PostgresUnit:
         Fetch the keys that seal these events' personal fields, of all members at once: no question can be asked later.
         """
         sealed = self._stored.sealed
+        if sealed.isdisjoint(map(type, chain.from_iterable(change.events for change in changes))):
+            return
         streams = [change.stream for change in changes if not sealed.isdisjoint(map(type, change.events))]
         self._owners = {stream: owner_of(stream) for stream in streams}
-        if streams:
-            self._ciphers.fetch_or_make(list(self._owners.values()))
+        self._ciphers.fetch_or_make(list(self._owners.values()))
 
     def _refuse_gaps(self, changes: Sequence[Change[Any, Any]]) -> None:
         """
