@@ -260,7 +260,8 @@ def _take_in(
     assert held.booked_on is not None, "a movement that was held has its days"
     return zorgkas.receive_payment(
         state, movement=movement, amount_cents=amount, value_date=held.value_date, booked_on=held.booked_on,
-        matched_by="person", payer_iban="", as_of=context.as_of, law=context.law,
+        matched_by="person", payer_iban="",  # it makes no account known: see projections.payments
+        as_of=context.as_of, law=context.law,
     )  # fmt: skip
 
 

@@ -54,12 +54,14 @@ class Lookups(Protocol):
 class WaitingFiles(Protocol):
     """
     Files whose statement came before its turn; kept sealed, by the digest of their content. `content` finds one by the
-    first digits of that digest; None when it cannot be opened any more.
+    first digits of that digest; None when it cannot be opened any more. `forget` deletes one when nothing of it waits.
     """
 
     def keep(self, unit: Unit, *, account: StreamId, digest: str, content: bytes) -> None: ...
 
     def content(self, digest_start: str) -> bytes | None: ...
+
+    def forget(self, unit: Unit, *, digest_start: str) -> None: ...
 
 
 class MoneyStore(Protocol):
@@ -154,16 +156,19 @@ class MoneyIn(NamedTuple):
         )
         with self.store.transaction(commit, lock_first=True) as unit:
             self.lookups.refresh()
+            accounts = sorted({bank_account_id(each.account) for each in file.statements})
+            waited = _waiting(unit, accounts)
             seen = dict[str, dict[StreamId, None]]()
             reports = [
                 self._take_statement(unit, file, each, seen=seen, sender=sender, progress=progress)
                 for each in file.statements
             ]
-            accounts = sorted({bank_account_id(each.account) for each in file.statements})
             if any(report.state == "waiting" for report in reports):
                 self.waiting.keep(unit, account=accounts[0], digest=file.digest, content=file.content)
             work = Work(unit)
             states = [work.state(BANK_ACCOUNT, account) for account in accounts]
+            for digest_start in sorted(waited - _waiting(unit, accounts)):
+                self.waiting.forget(unit, digest_start=digest_start)
         return reports, [state.next_held for state in states if state.next_held is not None]
 
     def _take_statement(
@@ -321,6 +326,14 @@ class _Chunk:
     def _id_of(self, movement: Movement) -> StreamId:
         of = self._statement
         return bank_movement_id(account=of.account, year=of.year, number=of.number, ordinal=movement.ordinal)
+
+
+def _waiting(unit: Unit, accounts: Sequence[StreamId]) -> set[str]:
+    """
+    Return the files of which some statement waits, by the first digits of their digests.
+    """
+    work = Work(unit)
+    return {held.content for account in accounts for held in work.state(BANK_ACCOUNT, account).held}
 
 
 def movements_digest(movements: Iterable[Movement]) -> str:

@@ -92,8 +92,9 @@ class Payments:
         row = PaymentRow(rows.stream, event.movement, before + event.amount_cents, event.value_date, event.booked_on,
                          event.matched_by, envelope.commit.business_date)  # fmt: skip
         rows.put(PAYMENT, row, event.movement)
-        # Only an own OGM or a person's word makes an account known: a guess must not feed later guesses.
-        if event.matched_by != "amount_and_iban":
+        # Only an own OGM makes an account known: a guess must not feed later guesses, and money that a person had to
+        # place often comes from who pays for several people. A person gives an account with `GiveBankAccount`.
+        if event.matched_by == "ogm":
             self._known(rows, event.payer_iban)
 
     def _known(self, rows: StreamRows, iban: str) -> None:

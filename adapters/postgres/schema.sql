@@ -645,7 +645,7 @@ GRANT SELECT ON TABLE backoffice.runs TO backoffice_reader;
 
 GRANT SELECT,INSERT ON TABLE backoffice.unique_marks TO backoffice_writer;
 
-GRANT SELECT ON TABLE backoffice.waiting_files TO backoffice_writer;
+GRANT SELECT,DELETE ON TABLE backoffice.waiting_files TO backoffice_writer;
 
 GRANT INSERT(digest) ON TABLE backoffice.waiting_files TO backoffice_writer;
 

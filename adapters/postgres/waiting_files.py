@@ -16,7 +16,7 @@ from domain.ids import StreamId, owner_of
 
 class PostgresWaitingFiles:
     """
-    The port `application.money_in.WaitingFiles`. A file stays kept after it was taken: taking it again is nothing new.
+    The port `application.money_in.WaitingFiles`. A file goes in the transaction in which nothing of it waits any more.
     """
 
     def __init__(self, database: Database, master: MasterKey) -> None:
@@ -31,6 +31,11 @@ class PostgresWaitingFiles:
         cursor.execute(
             "INSERT INTO waiting_files (digest, account, sealed) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
             [digest, account, ciphers.seal(owner, _place(digest), content)],
+        )
+
+    def forget(self, unit: Unit, *, digest_start: str) -> None:
+        cast(PostgresUnit, unit).cursor.execute(
+            "DELETE FROM waiting_files WHERE starts_with(digest, %s)", [digest_start]
         )
 
     def content(self, digest_start: str) -> bytes | None:

@@ -83,6 +83,26 @@ def test_a_wrong_statement_that_waits_does_not_keep_the_right_one_out(fund):
     assert account_of(fund, fund.members[1]) == (6400, 6400, 0)
 
 
+def kept(fund):
+    return fund.rows("SELECT count(*) FROM waiting_files")[0][0]
+
+
+def test_a_file_that_waited_is_not_kept_after_it_was_taken_or_when_another_took_its_place(fund):
+    second = fund.statement(date(2025, 3, 3), [pays(fund, 0, date(2025, 3, 3))])
+    third = fund.statement(date(2025, 3, 4), [pays(fund, 1, date(2025, 3, 4))])
+    fourth, fifth = fund.statement(date(2025, 3, 5)), fund.statement(date(2025, 3, 6))
+    wrong = msgspec.structs.replace(
+        fifth, opening_cents=Cents(fifth.opening_cents + 1), closing_cents=Cents(fifth.closing_cents + 1)
+    )
+    fund.take(fund.coda(third), on=date(2025, 3, 4))
+    fund.take(fund.coda(wrong), on=date(2025, 3, 6))
+    assert kept(fund) == 2
+    assert states(fund.take(fund.coda(second), on=date(2025, 3, 6))) == [(2, "taken"), (3, "taken")]
+    assert kept(fund) == 1
+    assert states(fund.take(fund.coda(fourth, fifth), on=date(2025, 3, 7))) == [(4, "taken"), (5, "taken")]
+    assert kept(fund) == 0
+
+
 def allocate(fund, movement, member, cents=None):
     return c.AllocateMovement(
         command_id=fund.command_id(), movement_id=movement, member_id=str(member), amount_cents=cents, reason="a part"
