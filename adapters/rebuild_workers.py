@@ -21,7 +21,7 @@ from domain.ids import StreamId
 #: Opens the rebuild of one read model in a worker process; it must be found by name there (a function of a module).
 OpenRebuild = Callable[[], AbstractContextManager[Rebuild]]
 
-_PAGES_WAITING: Final = 2  # per worker; the ids of all streams are never in memory at once
+_PAGES_WAITING: Final = 2  # per other process; the ids of all streams are never in memory at once
 _LARGE_EVENTS: Final = 1_000_000
 
 
@@ -35,20 +35,28 @@ def workers_for(events: int) -> int:
 
 def filled_by(open_rebuild: OpenRebuild, *, workers: int) -> Fill:
     """
-    Return what `Rebuild.build(fill=...)` wants, for so many processes. The first error ends the rebuild; `fill` raises
-    RebuildersStopped when a process died.
+    Return what `Rebuild.build(fill=...)` wants, for so many processes, at least two: this one works from the start, and
+    the others join it once they have started.
+
+    The first error ends the rebuild; `fill` raises RebuildersStopped when a process died.
     """
+    others = workers - 1
 
     def fill(pages: Iterator[Sequence[StreamId]], position: int) -> Generator[tuple[int, int]]:
         spawn = multiprocessing.get_context("spawn")
         running: deque[Future[tuple[int, int]]] = deque()
-        with ProcessPoolExecutor(
-            workers, mp_context=spawn, initializer=_open, initargs=(open_rebuild, position)
-        ) as pool:
+        with (
+            open_rebuild() as rebuild,
+            rebuild.filling(position) as fill_here,
+            ProcessPoolExecutor(others, mp_context=spawn, initializer=_open, initargs=(open_rebuild, position)) as pool,
+        ):
             try:
                 for page in pages:
-                    running.append(pool.submit(_fill, page))
-                    if len(running) >= _PAGES_WAITING * workers:
+                    if len(running) < _PAGES_WAITING * others:
+                        running.append(pool.submit(_fill, page))
+                    else:
+                        yield len(page), fill_here(page)
+                    while running and running[0].done():
                         yield running.popleft().result()
                 while running:
                     yield running.popleft().result()

@@ -19,6 +19,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.rebuild import Rebuild
 from adapters.rebuild_workers import RebuildersStopped, filled_by, workers_for
 from domain.errors import Unavailable
+from domain.ids import Kind
 from tests.world import World
 
 
@@ -31,15 +32,18 @@ def open_rebuild(url: str, home: str, name: str) -> Iterator[Rebuild]:
 
 
 @contextmanager
-def cannot_open() -> Iterator[Rebuild]:
-    raise Unavailable("not today")
-    yield
+def cannot_open(url: str, home: str, name: str) -> Iterator[Rebuild]:
+    if multiprocessing.parent_process() is not None:
+        raise Unavailable("not today")
+    with open_rebuild(url, home, name) as rebuild:
+        yield rebuild
 
 
 @contextmanager
 def killed_at_work(url: str, home: str, name: str) -> Iterator[Rebuild]:
     with open_rebuild(url, home, name) as rebuild:
-        os.kill(os.getpid(), signal.SIGKILL)
+        if multiprocessing.parent_process() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
         yield rebuild
 
 
@@ -64,27 +68,31 @@ def test_two_processes_rebuild_what_one_does(database, tmp_path, name):
     alone.drop()
 
 
-def test_a_worker_that_cannot_start_ends_the_rebuild_and_what_is_in_use_stays(database, tmp_path):
+@pytest.mark.parametrize("at_work", [cannot_open, killed_at_work])
+def test_a_worker_that_cannot_start_or_is_killed_ends_the_rebuild_and_what_is_in_use_stays(database, tmp_path, at_work):
     fund = World(database, tmp_path)
     fund.register_many(3)
     fund.backoffice.catch_up()
     rebuild = fund.backoffice.rebuild("members")
-    with pytest.raises(RebuildersStopped):
-        rebuild.build(streams=fund.backoffice.pages, moved=lambda _: None, fill=filled_by(cannot_open, workers=1))
-    assert fund.rows("SELECT count(*) FROM rm_members.member") == [(3,)]
-    rebuild.drop()
-
-
-def test_a_worker_that_is_killed_ends_the_rebuild_and_what_is_in_use_stays(database, tmp_path):
-    fund = World(database, tmp_path)
-    fund.register_many(3)
-    fund.backoffice.catch_up()
-    rebuild = fund.backoffice.rebuild("members")
-    fill = filled_by(partial(killed_at_work, database.url, str(tmp_path), "members"), workers=2)
+    fill = filled_by(partial(at_work, database.url, str(tmp_path), "members"), workers=2)
     with pytest.raises(RebuildersStopped, match="what is in use was not touched"):
         rebuild.build(streams=fund.backoffice.pages, moved=lambda _: None, fill=fill)
     rebuild.drop()
     assert fund.rows("SELECT count(*) FROM rm_members.member") == [(3,)]
+
+
+def test_this_process_fills_pages_while_the_others_start(database, tmp_path):
+    fund = World(database, tmp_path)
+    fund.register_many(12)
+    rebuild = fund.backoffice.rebuild("members")
+    fill = filled_by(partial(open_rebuild, database.url, str(tmp_path), "members"), workers=2)
+    one_by_one = [[stream] for page in fund.backoffice.pages(Kind.MEMBER) for stream in page]
+    seen: list[int] = []
+    folded = rebuild.build(streams=lambda _: iter(one_by_one), moved=seen.append, fill=fill)
+    assert (len(seen), sum(seen)) == (12, 12)
+    rebuild.swap()
+    assert fund.rows("SELECT count(*) FROM rm_members.member") == [(12,)]
+    assert folded >= 12
 
 
 def test_who_stops_in_the_middle_leaves_no_process_behind(database, tmp_path):
