@@ -29,7 +29,7 @@ from domain.ids import MemberId
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _FORMAT: Final = b"\x01"
-_INT: Final = attrgetter("int")  # ids are ordered by this, and a UUID's own comparing is slow
+_INT: Final = attrgetter("int")  # ids are ordered by this
 
 
 class SealBroken(Unreadable):
@@ -150,8 +150,8 @@ class Ciphers:
     def __init__(self, master: MasterKey | None, table: KeyTable) -> None:
         self._master = master
         self._table = table
-        self._wrapped: dict[MemberId, bytes | None] = {}
-        self._unwrapped: dict[MemberId, AESGCM] = {}
+        #: As fetched, unwrapped when first used; None for a member who was erased.
+        self._keys: dict[MemberId, bytes | AESGCM | None] = {}
 
     def fetch(self, owners: Sequence[MemberId]) -> None:
         """
@@ -169,31 +169,34 @@ class Ciphers:
         if missing:
             self._table.add({owner: self._master.new_member_key(owner) for owner in missing})
             self._fetch(missing)  # another writer's key, if that came first
-        for owner in owners:
-            if self._wrapped[owner] is None:
-                raise MemberErased(member=owner)
+        if None in self._keys.values():
+            for owner in owners:
+                if self._keys[owner] is None:
+                    raise MemberErased(member=owner)
 
     def _fetch(self, owners: Sequence[MemberId]) -> Sequence[MemberId]:
+        """
+        Return who has no key. A UUID's own hashing and comparing are slow: this does as little of it as it can.
+        """
         if self._master is None:
             return ()
-        wanted = sorted({owner for owner in owners if owner not in self._wrapped}, key=_INT)
+        wanted = sorted(set(owners).difference(self._keys), key=_INT)
         if not wanted:
             return ()
         found = self._table.wrapped(wanted)
-        self._wrapped.update(found)
+        self._keys.update(found)
         for owner in islice((owner for owner, wrapped in found.items() if wrapped is not None), 1):
             self._cipher(owner)  # another master key is noticed before any work
-        return [owner for owner in wanted if owner not in found]
+        return [owner for owner in wanted if owner not in found] if len(found) < len(wanted) else ()
 
     def _cipher(self, owner: MemberId) -> AESGCM | None:
         """
         Return what this member's boxes open with, None when the key is gone (or we have none).
         """
-        cipher = self._unwrapped.get(owner)
-        wrapped = self._wrapped.get(owner)
-        if cipher is None and wrapped is not None and self._master is not None:
-            cipher = self._unwrapped[owner] = self._master.cipher(owner, wrapped)
-        return cipher
+        key = self._keys.get(owner)
+        if isinstance(key, bytes) and self._master is not None:
+            key = self._keys[owner] = self._master.cipher(owner, key)
+        return key if isinstance(key, AESGCM) else None
 
     def seal(self, owner: MemberId, place: bytes, personal: bytes) -> bytes:
         """
