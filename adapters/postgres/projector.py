@@ -139,7 +139,7 @@ def fold_into(cursor: Cursor[Any], model: ReadModel, writer: RowWriter, batch: S
     by_stream: dict[int, list[Envelope]] = {}  # by number: ids are hashed and compared in Python
     for envelope in batch:
         by_stream.setdefault(envelope.stream.int, []).append(envelope)
-    kinds = {int(kind) for kind in model.kinds}
+    kinds = {int(kind) for kind in model.kinds}  # a stream's kind stands in its id (domain.ids)
     events = [by_stream[number] for number in sorted(by_stream) if number >> 16 & 0xFF in kinds]
     if not events:
         return
@@ -232,7 +232,8 @@ class _Staged:
         self._make = sql.SQL(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {} (" + table.columns + ") ON COMMIT DELETE ROWS"
         ).format(stage)
-        others = [name for name in table.fields if name not in table.key]
+        others = table.fields[len(table.key) :]
+        self._can_change = bool(others)
         self._merge = sql.SQL("UPDATE {} AS standing SET ({}) = ROW({}) FROM {} AS changed WHERE {}").format(
             place,
             _names(others),
@@ -244,7 +245,7 @@ class _Staged:
     def write(self, cursor: Cursor[Any], new: Sequence[Row], changed: Sequence[Row]) -> None:
         if new:
             copy_rows(cursor, self._table, self._place, new)
-        if changed:
+        if changed and self._can_change:
             cursor.execute(self._make)
             copy_rows(cursor, self._table, self._stage, changed)
             cursor.execute(self._merge)
