@@ -239,7 +239,8 @@ class Relay:
                 return _Page(events[:index], records, sent, _at(found, envelope))
             if record is not None:
                 records.append(record)
-                sent[record[0], record[1]] = last[record[0], record[1]] = record.sequence
+                place = (record.topic, record.partition)
+                sent[place] = last[place] = record.sequence
         return _Page(events, records, sent, problem)
 
     def _next(self, after: int) -> tuple[Sequence[Envelope], BackofficeError | None]:

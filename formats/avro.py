@@ -187,7 +187,7 @@ def _dataschema(record: str, version: int) -> str:
     return f"urn:backoffice:schema:{record}:{version}"
 
 
-@lru_cache(maxsize=65_536, typed=True)
+@lru_cache(maxsize=8_192, typed=True)
 def _as_key(value: Any) -> str:
     """
     Return the first field of a record as its key is written; the messages of one stream have the same.

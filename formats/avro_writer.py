@@ -79,7 +79,7 @@ def _record(schema: Mapping[str, Any], named: dict[str, Write], namespace: str) 
             raise _Bad("(number of fields)")
         try:
             return join([write_field(value[name]) for name, write_field in fields])
-        except (_Bad, KeyError):
+        except (_Bad, KeyError, TypeError):
             raise _Bad(_culprit(value, fields)) from None
 
     return write
@@ -96,6 +96,8 @@ def _culprit(value: Mapping[str, Any], fields: Sequence[tuple[str, Write]]) -> s
             write_field(value[name])
         except _Bad as bad:
             return f"{name}.{bad}" if bad.args else name
+        except TypeError:  # what cannot be remembered is none of the small values that are
+            return name
     return "(unknown)"
 
 
@@ -113,6 +115,7 @@ def _array(write_item: Write) -> Write:
 def _enum(symbols: list[str]) -> Write:
     by_symbol = {symbol: _zigzag(index) for index, symbol in enumerate(symbols)}
 
+    @lru_cache(maxsize=256, typed=True)
     def write(value: Any) -> bytes:
         found = by_symbol.get(value) if type(value) is str else None
         if found is None:
@@ -135,7 +138,6 @@ def _nullable(branches: list[Any], named: dict[str, Write], namespace: str) -> W
     return write
 
 
-@lru_cache(maxsize=65_536)
 def _zigzag(number: int) -> bytes:
     rest = number << 1 if number >= 0 else (-number << 1) - 1
     out = bytearray()
@@ -146,12 +148,17 @@ def _zigzag(number: int) -> bytes:
     return bytes(out)
 
 
+# Small values come again and again. `typed`: True is not 1, and 1.0 is neither.
+
+
+@lru_cache(maxsize=8_192, typed=True)
 def _int(value: Any) -> bytes:
     if type(value) is not int or not -_INT_MAX <= value < _INT_MAX:
         raise _Bad
     return _zigzag(value)
 
 
+@lru_cache(maxsize=8_192, typed=True)
 def _long(value: Any) -> bytes:
     if type(value) is not int or not -_LONG_MAX <= value < _LONG_MAX:
         raise _Bad
@@ -174,22 +181,18 @@ def _boolean(value: Any) -> bytes:
     return _BOOLEANS[value]
 
 
-@lru_cache(maxsize=4_096)
-def _day(value: date) -> bytes:
-    return _zigzag(value.toordinal() - _EPOCH_DAY)
-
-
+@lru_cache(maxsize=4_096, typed=True)
 def _date(value: Any) -> bytes:
     if type(value) is not date:  # a datetime is a date too
         raise _Bad
-    return _day(value)
+    return _zigzag(value.toordinal() - _EPOCH_DAY)
 
 
 def _uuid(value: Any) -> bytes:
-    if type(value) is UUID:
-        return b"H" + str(value).encode()  # H: 36 characters follow
     if type(value) is bytes and len(value) == 36:  # the text of a UUID, made before because it is the key too
-        return b"H" + value
+        return b"H" + value  # H: 36 characters follow
+    if type(value) is UUID:
+        return b"H%b" % str(value).encode()
     raise _Bad
 
 

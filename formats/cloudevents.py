@@ -139,7 +139,7 @@ def _about(raw: tuple[bytes, bytes, bytes, bytes, bytes, bytes]) -> tuple[str, s
     return _text(source), _text(type_), _text(dataschema), _text(epoch)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _text(value: bytes) -> str:
     try:
         return value.decode()
@@ -147,7 +147,7 @@ def _text(value: bytes) -> str:
         raise HeadersUnreadable(_OTHER_FORM) from None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _stream(value: bytes) -> UUID:
     if not _ID.fullmatch(value):
         raise HeadersUnreadable(_OTHER_FORM)

@@ -14,7 +14,7 @@ _SEED = 0x9747B28C
 _32 = 0xFFFFFFFF
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def murmur2(key: bytes) -> int:
     """
     Return MurmurHash2 of a key, 32 bits, with Kafka's seed.

@@ -32,6 +32,7 @@ _OF_A_MEMBER: Final = frozenset({Kind.MEMBER, Kind.ZORGKAS_AFFILIATION})
 #: A member's id is its stream's with the last six hexadecimal digits zero (`domain.ids`); cutting text is faster.
 _FAMILY_DIGITS: Final = 30
 _MEMBER_TAIL: Final = b"000000"
+_IDS_MAX: Final = 8_192
 #: What the first field of a record is called: the id that is also the key.
 _FIRST: Final[Mapping[Kind, str]] = {
     Kind.MEMBER: "member_id",
@@ -79,6 +80,8 @@ class Publisher:
         self.routes: dict[type[Event], _Route] = {}
         self.not_published: set[type[Event]] = set()
         self._fixed_headers: dict[tuple[str, str, str], tuple[tuple[str, bytes], ...]] = {}
+        #: By the number of the stream: its id and the key of its messages; emptied when it has grown large.
+        self._ids: dict[int, tuple[bytes, bytes]] = {}
         self._last_commit: Commit | None = None
         self._last_run: bytes | None = None
         for aggregate in AGGREGATES:
@@ -103,28 +106,39 @@ class Publisher:
                 return None
             raise NotPublishable("The catalogue in schemas/ does not say whether this event is published.",
                                  event=type(event).__name__)  # fmt: skip
-        subject = str(envelope.stream).encode()
-        run = self._run_of(envelope.commit)
-        key = subject[:_FAMILY_DIGITS] + _MEMBER_TAIL if route.of_member else subject
-        millis, micros, time = _moment(envelope.recorded_at)
+        position, stream, version, _, recorded_at, _, commit = envelope
+        subject, key = self._ids.get(stream.int) or self._ids_of(stream, route)
+        run = self._run_of(commit)
+        millis, micros, time = _moment(recorded_at)
         fields = route.translate(event)
         fields[route.first] = key
-        fields["stream_version"] = envelope.version
+        fields["stream_version"] = version
         fields["recorded_at"] = micros
         if route.with_run:
             fields["run_id"] = run
         headers = headers_of(
-            self._fixed(route, source, epoch),
+            self._fixed_headers.get((route.record, source, epoch)) or self._fixed(route, source, epoch),
             source=_encoded(source),
             stream=subject,
-            version=envelope.version,
+            version=version,
             time=time,
             partition_key=key,
-            sequence=envelope.position,
+            sequence=position,
             previous_sequence=previous_sequence,
             run=run,
         )
         return Message(route.topic, key, route.frame + route.write(fields), headers, millis)
+
+    def _ids_of(self, stream: UUID, route: _Route) -> tuple[bytes, bytes]:
+        """
+        Return the id of a stream as text, and the key of its messages.
+        """
+        if len(self._ids) >= _IDS_MAX:
+            self._ids.clear()
+        subject = str(stream).encode()
+        key = subject[:_FAMILY_DIGITS] + _MEMBER_TAIL if route.of_member else subject
+        found = self._ids[stream.int] = (subject, key)
+        return found
 
     def _run_of(self, commit: Commit) -> bytes | None:
         """
@@ -139,10 +153,8 @@ class Publisher:
         """
         Return the headers that all messages of a route have, from this source in this epoch.
         """
-        found = self._fixed_headers.get((route.record, source, epoch))
-        if found is None:
-            found = fixed_headers(type=route.record, dataschema=route.dataschema, source=source, epoch=epoch)
-            self._fixed_headers[route.record, source, epoch] = found
+        found = fixed_headers(type=route.record, dataschema=route.dataschema, source=source, epoch=epoch)
+        self._fixed_headers[route.record, source, epoch] = found
         return found
 
 

@@ -109,15 +109,8 @@ class Pages:
             self._producer = self._make(self._bootstrap)
         send, give_up = self._producer.send, _ends(self._producer)
         futures = []
-        for record in page:
-            future = send(
-                record.topic,
-                value=record.value,
-                key=record.key,
-                headers=record.headers,
-                partition=record.partition,
-                timestamp_ms=record.timestamp_ms,
-            )
+        for topic, partition, key, value, headers, timestamp_ms, _ in page:
+            future = send(topic, value, key, headers, partition, timestamp_ms)
             future.add_errback(give_up)
             futures.append(future)
         meanwhile()

@@ -20,7 +20,7 @@ SOURCE = "urn:cm:zorgkas:backoffice"
 
 #: Smaller than this by far means that nobody has to add up the parts.
 _SURELY_SMALL = RECORD_BYTES_MAX - 64 * 1024
-_PLACES_MAX = 65_536
+_PLACES_MAX = 8_192
 
 
 class Translation:
@@ -52,12 +52,14 @@ class Translation:
         """
         Return the record of an event, or None when it is not published. Raises CannotBePublished and NotPublishable.
         """
-        topic = topic_of(envelope)
-        if topic is None or (self._topics and topic not in self._topics):
-            if topic is None:  # says so when the catalogue does not know the event
-                publish(envelope, source=self._source, epoch=self._epoch, previous_sequence=None)
-            return None
-        place = self._places.get(envelope.stream.int) or self._place(envelope.stream, topic)
+        place = self._places.get(envelope.stream.int)
+        if place is None:
+            topic = topic_of(envelope)
+            if topic is None or (self._topics and topic not in self._topics):
+                if topic is None:  # says so when the catalogue does not know the event
+                    publish(envelope, source=self._source, epoch=self._epoch, previous_sequence=None)
+                return None
+            place = self._place(envelope.stream, topic)
         message = publish(envelope, source=self._source, epoch=self._epoch, previous_sequence=sent.get(place))
         if message is None:
             return None
