@@ -28,10 +28,10 @@ from adapters.postgres.mapper import Recorded, folding
 from adapters.postgres.recorder import APPEND_LOCK, LOCK_SECONDS, StoreBusy
 from adapters.postgres.store import PostgresStore
 from adapters.sealing import MasterKey, SealBroken, WrongMasterKey
-from application.ports import Loaded
+from application.ports import Loaded, WrittenMeanwhile
 from domain.aggregates import AGGREGATES
 from domain.personal import ERASED
-from formats.stored import MisshapenEvent, UnknownEventType
+from formats.stored import MisshapenEvent, UnknownEventType, UnstorableEvent
 from tests.small_aggregate import (
     COUNTER,
     ON,
@@ -177,6 +177,28 @@ def test_a_large_append_over_the_socket_does_not_hang(store: PostgresStore, even
     threading.Thread(target=append, daemon=True).start()
     assert done.wait(60), "the append hangs"
     assert store.feed.high_water() == events
+
+
+@pytest.mark.parametrize(
+    ("last", "refusal"),
+    [
+        (change(counter(5_001), 0, counted(5, note=7)), UnstorableEvent),  # type: ignore[arg-type]
+        (change(counter(1), 1, counted(5)), WrittenMeanwhile),
+        (change(counter(5_001), 1, counted(5)), WrittenMeanwhile),
+    ],
+    ids=["would not come back", "version exists", "version before it is missing"],
+)
+def test_what_the_last_of_many_events_is_refused_for_is_said_and_takes_the_others_with_it(
+    store: PostgresStore, last: Any, refusal: type[Exception]
+) -> None:
+    record(store, change(counter(1), 0, counted(1), counted(2)))
+    work = [change(counter(number), 0, counted(number)) for number in range(2, 5_000)]
+    with pytest.raises(refusal):
+        record(store, *work, last, number=2)
+    assert not store.feed.read(after=2, limit=1)
+    record(store, *work, number=3)
+    assert len(store.feed.read(after=2, limit=10_000)) == len(work)
+    assert store.heads_equal_replay(COUNTER)
 
 
 # --- types in the rows -----------------------------------------------------------------------------------------------
