@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -88,7 +89,12 @@ def command(program: Program, folder: Path, *arguments: str, aot: Sequence[str] 
     Return the command line of a program that works in `folder`.
     """
     quiet = ["-Xlog:aot*=error"] if aot else []  # it warns of every class that it leaves out
-    return [str(java()), *quiet, *aot, *program.options, mark(folder), *program.run, *arguments]
+    scratch = f"-Djava.io.tmpdir={_scratch(folder)}"
+    return [str(java()), *quiet, *aot, *program.options, scratch, mark(folder), *program.run, *arguments]
+
+
+def _scratch(folder: Path) -> Path:
+    return folder.resolve() / "scratch"
 
 
 def mark(folder: Path) -> str:
@@ -105,8 +111,11 @@ def spawn(program: Program, folder: Path, *arguments: str, aot: Sequence[str] = 
     """
     Start a program in the background, with its words in `folder/log`; return its pid.
 
-    It lives in a session of its own: closing the terminal or Ctrl-C does not end it, `stop` does.
+    It lives in a session of its own: closing the terminal or Ctrl-C does not end it, `stop` does. The libraries that it
+    unpacks lie in its folder: one that is killed leaves them behind, and the next start clears them away.
     """
+    shutil.rmtree(_scratch(folder), ignore_errors=True)
+    _scratch(folder).mkdir(mode=0o700)
     log = folder / "log"
     if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
         os.replace(log, folder / "log.1")
