@@ -112,3 +112,8 @@ class _Lag:
         oldest = found.oldest_unpublished_at
         age.add_metric([self._relay], max(0.0, (self._now() - oldest).total_seconds()) if oldest else 0.0)
         yield age
+        rate = GaugeMetricFamily(
+            "backoffice_relay_events_per_second", "Events published a second, over about a minute.", labels=["relay"]
+        )
+        rate.add_metric([self._relay], found.rate)
+        yield rate

@@ -43,13 +43,15 @@ class TopicsShown(Answer, frozen=True, kw_only=True):
 
 class RelayShown(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One relay as the store sees it. `waits_for` is empty for one that works, or that does not run.
+    One relay as the store sees it. `waits_for` is empty for one that works, or that does not run; `events_per_second`
+    is over about the last minute.
     """
 
     relay: str
     position: int
     lag_events: int
     oldest_unpublished_seconds: int
+    events_per_second: float
     holder: str
     lease_until: datetime | None
     waits_for: str

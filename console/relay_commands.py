@@ -258,7 +258,8 @@ def _status(backoffice: Backoffice) -> StatusShown:
             RelayShown(
                 relay=of.relay, position=of.position, lag_events=of.lag_events,
                 oldest_unpublished_seconds=max(0, int((now - oldest).total_seconds())) if oldest else 0,
-                holder=of.holder or "", lease_until=of.lease_until if of.holder else None, waits_for=of.waits_for,
+                events_per_second=round(of.rate, 1), holder=of.holder or "",
+                lease_until=of.lease_until if of.holder else None, waits_for=of.waits_for,
                 waits_since=of.waits_since, until=of.until,
             )
         )  # fmt: skip
@@ -273,16 +274,17 @@ def _show(status: StatusShown) -> None:
     facts([("last recorded position", status.last_position)])
     heading("Relay to Kafka")
     table(
-        ("relay", "position", "lag", "oldest", "held by", "waits for"),
+        ("relay", "position", "lag", "oldest", "events/s", "held by", "waits for"),
         [
             (
                 each.relay, each.position, each.lag_events,
-                f"{each.oldest_unpublished_seconds} s" if each.lag_events else "", each.holder or "nobody",
+                f"{each.oldest_unpublished_seconds} s" if each.lag_events else "", each.events_per_second,
+                each.holder or "nobody",
                 each.waits_for,
             )
             for each in status.relays
         ],
-        right=("position", "lag", "oldest"),
+        right=("position", "lag", "oldest", "events/s"),
     )  # fmt: skip
     heading("Read models")
     table(

@@ -13,6 +13,12 @@ from typing import Final, NamedTuple
 from adapters.postgres.database import READER, WRITER, Database
 from domain.errors import Conflict, Refused
 
+#: Seconds after which a published event counts for a third in the rate.
+RATE_SECONDS: Final = 60
+#: The rate now: what it was at the last move, faded since. Rounded, so that it comes to nothing and not below.
+_RATE_NOW: Final = f"""
+round((rate * exp(-least(extract(epoch FROM clock_timestamp() - moved_at), 3600) / {RATE_SECONDS}))::numeric, 3)::float8
+"""
 #: A holder renews its lease with every page, and at least every third of this. Longer than a page that fails takes.
 LEASE_SECONDS: Final = 20.0
 
@@ -33,9 +39,10 @@ UPDATE relays SET lease_until = clock_timestamp() + make_interval(secs => %s) WH
 """
 # One statement and no wait for the disk: a move that a crash of the server forgets means records sent twice, as after
 # any crash, and what is sent twice is the same.
-_MOVE: Final = """
+_MOVE: Final = f"""
 WITH moved AS (
     UPDATE relays SET position = %(end)s, recorded_at = %(recorded_at)s, moved_at = clock_timestamp(),
+        rate = {_RATE_NOW} + (%(end)s - %(start)s)::float8 / {RATE_SECONDS},
         lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
     WHERE relay = %(relay)s AND epoch = %(epoch)s AND position = %(start)s
     RETURNING relay
@@ -46,7 +53,7 @@ WITH moved AS (
     ON CONFLICT (relay, topic, partition) DO UPDATE SET last_sequence = excluded.last_sequence
 )
 SELECT count(*), set_config('synchronous_commit', 'off', true) FROM moved
-"""
+"""  # noqa: S608 - what stands in it is our own
 _LET_GO: Final = """
 UPDATE relays SET holder = NULL, lease_until = NULL, waits_for = '', waits_since = NULL WHERE relay = %s AND epoch = %s
 """
@@ -54,12 +61,12 @@ _TELL: Final = """
 UPDATE relays SET waits_for = %(what)s, waits_since = CASE WHEN %(what)s = '' THEN NULL ELSE clock_timestamp() END
 WHERE relay = %(relay)s AND epoch = %(epoch)s AND waits_for <> %(what)s
 """
-_STANDING: Final = """
+_STANDING: Final = f"""
 SELECT position, epoch, CASE WHEN lease_until >= clock_timestamp() THEN holder END, lease_until, waits_for, waits_since,
-    started_after, until
+    started_after, until, {_RATE_NOW}
 FROM relays WHERE relay = %s
-"""
-_NEVER: Final = (0, 0, None, None, "", None, 0, None)
+"""  # noqa: S608 - what stands in it is our own
+_NEVER: Final = (0, 0, None, None, "", None, 0, None, 0.0)
 _HISTORY: Final = "SELECT pg_walfile_name(pg_current_wal_lsn()), (pg_control_system()).system_identifier"
 _FIRST_OF: Final = """
 SELECT min(first_position) FROM commits WHERE recorded_at >= (%s::date)::timestamp AT TIME ZONE 'Europe/Brussels'
@@ -99,7 +106,8 @@ class Held(NamedTuple):
 
 class Standing(NamedTuple):
     """
-    The relay as others see it. The lag counts positions, so it is never less than the events that wait.
+    The relay as others see it. The lag counts positions, so it is never less than the events that wait; the rate too, a
+    second, over about the last minute.
     """
 
     relay: str
@@ -113,6 +121,7 @@ class Standing(NamedTuple):
     waits_since: datetime | None
     started_after: int
     until: int | None
+    rate: float
 
 
 class RelayPositions:
@@ -215,7 +224,7 @@ class RelayPositions:
     def standing(self) -> Standing:
         with self._database.session(READER) as session:
             found = session.execute(_STANDING, [self.relay]).fetchone()
-            position, epoch, holder, lease, waits_for, since, after, until = found or _NEVER
+            position, epoch, holder, lease, waits_for, since, after, until, rate = found or _NEVER
             (last,) = session.execute("SELECT coalesce(max(notification_id), 0) FROM events").fetchone() or (0,)
             last = last if until is None else min(last, until)
             oldest = session.execute(
@@ -224,7 +233,7 @@ class RelayPositions:
         lag = max(0, last - position)
         return Standing(
             self.relay, position, epoch, holder, lease, lag, oldest[0] if oldest and lag else None,
-            waits_for if holder else "", since if holder else None, after, until,
+            waits_for if holder else "", since if holder else None, after, until, rate,
         )  # fmt: skip
 
     def first_recorded_on(self, day: date) -> int | None:

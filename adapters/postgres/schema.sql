@@ -261,6 +261,7 @@ CREATE TABLE backoffice.relays (
     until bigint,
     waits_for text DEFAULT ''::text NOT NULL,
     waits_since timestamp with time zone,
+    rate double precision DEFAULT 0 NOT NULL,
     CONSTRAINT relays_check CHECK ((until >= started_after))
 )
 WITH (fillfactor='50', autovacuum_vacuum_threshold='50');

@@ -433,6 +433,22 @@ def test_lag_and_the_age_of_the_oldest_event_are_served_over_http(database: Data
     assert float(LEASE_SECONDS) > 10 + 5 + 1, "a page that fails must not cost the lease"
 
 
+def test_the_rate_of_the_last_minute_rises_with_what_is_published_and_fades(database: Database) -> None:
+    positions = RelayPositions(database, LIVE)
+    held = positions.take("one")
+    now = datetime(2026, 5, 4, 8, tzinfo=UTC)
+    positions.move(epoch=held.epoch, start=0, end=600, recorded_at=now, sent={})
+    assert 5.0 < positions.standing().rate <= 10.0  # 600 of the last 60 seconds, as many as there are
+    positions.move(epoch=held.epoch, start=600, end=1_200, recorded_at=now, sent={})
+    assert 10.0 < positions.standing().rate <= 20.0
+    with database.connect(OWNER) as session:
+        session.execute("UPDATE relays SET moved_at = moved_at - interval '1 minute'")
+    assert 3.0 < positions.standing().rate < 7.4  # a third is left
+    with database.connect(OWNER) as session:
+        session.execute("UPDATE relays SET moved_at = moved_at - interval '3 days'")
+    assert positions.standing().rate == 0.0
+
+
 def _as_url(database: Database) -> str:
     known = {name: str(value) for name, value in conninfo_to_dict(database.url).items()}
     return f"postgresql:///{known.pop('dbname')}?{urlencode(known)}"
