@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from application.ports import Change, Loaded, Unit
 from domain.catalogue import Aggregate
 from domain.events import Event
-from domain.ids import Kind, StreamId
+from domain.ids import Kind, StreamId, in_order
 
 S = TypeVar("S")
 E = TypeVar("E", bound=Event)
@@ -54,7 +54,7 @@ class Work:
             if stream not in self._held:
                 by_aggregate.setdefault(aggregate.kind, (aggregate, set()))[1].add(stream)
         for aggregate, streams in by_aggregate.values():
-            found = self._unit.load(aggregate, sorted(streams))
+            found = self._unit.load(aggregate, in_order(streams))
             self._held.update({stream: _Held(aggregate, loaded) for stream, loaded in found.items()})
 
     def begin(self, aggregate: Aggregate[S, E], stream: StreamId) -> None:
@@ -109,7 +109,7 @@ class Work:
         Append all that was kept, in id order, and claim what must be unique. Raises WrittenMeanwhile, MarkTaken.
         """
         by_aggregate: dict[Kind, tuple[Aggregate[Any, Any], list[Change[Any, Any]]]] = {}
-        for stream in sorted(stream for stream, held in self._held.items() if held.events):
+        for stream in in_order(stream for stream, held in self._held.items() if held.events):
             held = self._held[stream]
             change = Change(stream, held.loaded.version, held.events, held.state)
             by_aggregate.setdefault(held.aggregate.kind, (held.aggregate, []))[1].append(change)

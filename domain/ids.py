@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Callable
-from typing import NewType
-from uuid import UUID
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import NewType, TypeVar
+from uuid import UUID, SafeUUID
 
 from domain.errors import Unreadable
 
 StreamId = NewType("StreamId", UUID)
 MemberId = NewType("MemberId", UUID)
 
+Id = TypeVar("Id", bound=UUID)
+
+_NUMBER = attrgetter("int")
 _TAIL_BITS = 24
 _TAIL_MASK = (1 << _TAIL_BITS) - 1
 _ORDINAL_MAX = 0xFFFF
@@ -69,14 +73,21 @@ def belonging_to(owner: UUID, kind: Kind, ordinal: int = 0) -> StreamId:
     """
     if not 0 <= ordinal <= _ORDINAL_MAX:
         raise ValueError("a member has at most 65,536 streams of one kind")
-    return StreamId(UUID(int=(owner.int & ~_TAIL_MASK) | (kind << 16) | ordinal))
+    return StreamId(_from_int((owner.int & ~_TAIL_MASK) | (kind << 16) | ordinal))
 
 
 def owner_of(stream: UUID) -> MemberId:
     """
     Return whose stream it is: the member for what belongs to a member, the stream's own family otherwise.
     """
-    return MemberId(UUID(int=stream.int & ~_TAIL_MASK))
+    return MemberId(_from_int(stream.int & ~_TAIL_MASK))
+
+
+def in_order(ids: Iterable[Id]) -> list[Id]:
+    """
+    Return ids in id order, as `sorted` would: ids compare in Python, their numbers do not.
+    """
+    return sorted(ids, key=_NUMBER)
 
 
 def kind_of(stream: UUID) -> Kind:
@@ -91,7 +102,7 @@ def derived_id(kind: Kind, *facts: str) -> StreamId:
     number = int.from_bytes(digest[:16], "big")
     number = (number & ~(0xF << 76)) | (0x8 << 76)  # version 8: made by a rule of our own (RFC 9562)
     number = (number & ~(0x3 << 62)) | (0x2 << 62)
-    return StreamId(UUID(int=(number & ~_TAIL_MASK) | (kind << 16)))
+    return StreamId(_from_int((number & ~_TAIL_MASK) | (kind << 16)))
 
 
 def derived_key(*facts: str) -> UUID:
@@ -103,6 +114,16 @@ def derived_key(*facts: str) -> UUID:
     number = (number & ~(0xF << 76)) | (0x8 << 76)
     number = (number & ~(0x3 << 62)) | (0x2 << 62)
     return UUID(int=number)
+
+
+def _from_int(number: int) -> UUID:
+    """
+    Do what `UUID(int=number)` does, in a third of its time: a run makes two of them for every member.
+    """
+    made = object.__new__(UUID)
+    object.__setattr__(made, "int", number)
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made
 
 
 def _version_7(*, moment_ms: int, random_bits: int, tail: int) -> UUID:

@@ -14,6 +14,7 @@ from psycopg import Connection, Cursor, Error
 from psycopg.rows import class_row, tuple_row
 
 from adapters.postgres import runs_statements as sql
+from adapters.postgres.arrays import Uuids
 from adapters.postgres.database import READER, WRITER, Database
 from adapters.postgres.recorder import COPY_HEADER, COPY_TRAILER
 from adapters.postgres.unit import PostgresUnit
@@ -130,7 +131,7 @@ class PostgresRunBook:
 
     def versions(self, unit: Unit, streams: Sequence[StreamId]) -> Sequence[int]:
         with unit_connection(unit).cursor(binary=True, row_factory=tuple_row) as cursor:
-            return [row[0] for row in cursor.execute(sql.VERSIONS, [list(streams)])]
+            return [row[0] for row in cursor.execute(sql.VERSIONS, [Uuids(streams)])]
 
     @contextmanager
     def savepoint(self, unit: Unit) -> Iterator[None]:

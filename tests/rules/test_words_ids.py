@@ -4,6 +4,7 @@ Identities: a member's id rises with time, what belongs to it shares its prefix,
 
 from __future__ import annotations
 
+import pickle
 from uuid import UUID
 
 import pytest
@@ -17,6 +18,7 @@ from domain.ids import (
     belonging_to,
     derived_id,
     derived_key,
+    in_order,
     kind_of,
     member_id_from_text,
     new_member_id,
@@ -114,3 +116,20 @@ def test_a_derived_id_says_its_kind_and_that_a_rule_of_our_own_made_it(some: lis
     assert kind_of(identity) is Kind.BANK_MOVEMENT
     assert identity.version == 8
     assert derived_key(*some).version == 8
+
+
+@given(st.integers(min_value=0, max_value=(1 << 128) - 1))
+def test_an_id_made_from_another_is_an_id_like_any(number: int) -> None:
+    owner = owner_of(UUID(int=number))
+    assert owner == UUID(int=number >> 24 << 24)
+    assert (hash(owner), str(owner), owner.is_safe) == (
+        hash(UUID(str(owner))),
+        str(UUID(str(owner))),
+        UUID(str(owner)).is_safe,
+    )
+    assert pickle.loads(pickle.dumps(owner)) == owner
+
+
+@given(st.lists(st.uuids()))
+def test_ids_in_order_are_sorted_ids(ids: list[UUID]) -> None:
+    assert in_order(ids) == sorted(ids)
