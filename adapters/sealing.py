@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
@@ -241,6 +241,20 @@ def place_of(stream: UUID, version: int, type_name: str) -> bytes:
     Return what a box is bound to; moved to another event it does not open.
     """
     return f"{stream}|{version}|{type_name}".encode()
+
+
+def places_of(events: Iterable[tuple[UUID, int, str]]) -> list[bytes]:
+    """
+    Do what `place_of` does for many; quickest when what is of one stream stands together.
+    """
+    places: list[bytes] = []
+    before: UUID | None = None
+    text = ""
+    for stream, version, type_name in events:
+        if stream is not before:
+            before, text = stream, str(stream)
+        places.append(f"{text}|{version}|{type_name}".encode())
+    return places
 
 
 def make_key_file(path: Path) -> None:

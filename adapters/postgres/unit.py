@@ -14,10 +14,11 @@ import msgspec
 from psycopg import Cursor, errors
 
 from adapters.postgres import heads
+from adapters.postgres.arrays import Uuids
 from adapters.postgres.commits import record_commit
 from adapters.postgres.keys import TransactionKeys
 from adapters.postgres.recorder import COPY_SLICE, EventRows, append_rows, take_append_lock
-from adapters.sealing import Ciphers, MasterKey, NoMasterKey, place_of
+from adapters.sealing import Ciphers, MasterKey, NoMasterKey, places_of
 from application.ports import Answer, Change, Loaded, MarkTaken, WrittenMeanwhile
 from domain.catalogue import Aggregate
 from domain.envelope import Commit
@@ -173,7 +174,7 @@ class PostgresUnit:
         if not stored.sealed.isdisjoint(map(type, events)):
             sealed = [index for index, of in enumerate(types) if of.sealed]
             owners = [self._owners[streams[index]] for index in sealed]
-            places = [place_of(streams[index], versions[index], names[index]) for index in sealed]
+            places = places_of((streams[index], versions[index], names[index]) for index in sealed)
             personal = [stored.personal_of(events[index], types[index]) for index in sealed]
             boxes = self._ciphers.seal_all(owners, places, personal)
             for index, box in zip(sealed, boxes, strict=True):
@@ -206,7 +207,7 @@ class PostgresUnit:
         ]
         if doubtful:
             streams, versions = zip(*doubtful, strict=True)
-            self.cursor.execute(_GAP_SQL, (list(streams), list(versions)), binary=True)
+            self.cursor.execute(_GAP_SQL, (Uuids(streams), list(versions)), binary=True)
             row = self.cursor.fetchone()
             if row is None or row[0]:
                 raise WrittenMeanwhile(streams=row[0] if row else len(doubtful))

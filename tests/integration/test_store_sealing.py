@@ -22,6 +22,7 @@ from adapters.sealing import (
     SealBroken,
     WrongMasterKey,
     place_of,
+    places_of,
 )
 from domain.ids import MemberId
 from tests.small_aggregate import counter, member
@@ -184,3 +185,8 @@ def test_a_missing_master_key_file_says_so(tmp_path: Path) -> None:
 
 def test_the_master_key_does_not_show_itself() -> None:
     assert repr(MasterKey(b"\x01" * 32)) == "MasterKey(...)"
+
+
+def test_places_of_many_are_the_places_of_each() -> None:
+    events = [(counter(number // 3), number, f"tests.Opened/{number % 2}") for number in range(9)]
+    assert places_of(iter(events)) == [place_of(*event) for event in events]
