@@ -81,6 +81,7 @@ def _years_of(event: Event) -> Iterable[tuple[int]]:
     return _YEARS_OF[type(event)](event)
 
 
+# No index on what is open: every payment would move a row in it, and no question needs it but one that a person asks.
 YEAR = Table(
     name="premium_year",
     row=PremiumYear,
@@ -89,7 +90,6 @@ YEAR = Table(
     reduced boolean NOT NULL, due_on date, missed_on date, ogm text, invited_on date, reminded_on date,
     last_value_date date, claimed_by_agency boolean NOT NULL, missed_run uuid""",
     key=("stream", "year"),
-    indexes=("CREATE INDEX ON {table} (year) WHERE paid_cents < charged_cents",),
     looks_at=_years_of,
 )
 AFFILIATION = Table(

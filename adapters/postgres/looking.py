@@ -19,6 +19,8 @@ from domain.ids import owner_of
 from domain.parameters import Parameters
 
 PAGE_MAX: Final = 1_000
+#: More years than any affiliation has.
+_YEARS_MAX: Final = 100
 
 
 class Worklist(msgspec.Struct, frozen=True, kw_only=True):
@@ -330,14 +332,16 @@ def years(database: Database, stream: UUID) -> Sequence[YearView]:
 def who_opens_exactly(database: Database, *, amount_cents: int, limit: int) -> Sequence[UUID]:
     """
     Return affiliations of which some year has exactly this amount open, at most `limit`.
+
+    There is no index on what is open. An amount that many owe is found at once, a rare one by one look at all years.
     """
     with database.session(READER) as session:
         rows = session.execute(
-            "SELECT DISTINCT stream FROM rm_premium_account.premium_year WHERE paid_cents < charged_cents "
+            "SELECT stream FROM rm_premium_account.premium_year WHERE paid_cents < charged_cents "
             "AND charged_cents - paid_cents = %s LIMIT %s",
-            [amount_cents, limit],
+            [amount_cents, limit * _YEARS_MAX],
         ).fetchall()
-    return [row[0] for row in rows]
+    return list(dict.fromkeys(row[0] for row in rows))[:limit]
 
 
 # --- Runs and read models --------------------------------------------------------------------------------------------
