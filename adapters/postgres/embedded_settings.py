@@ -56,7 +56,7 @@ def server_settings(place: Path, sockets: Path) -> dict[str, str]:
     free_mb = shutil.disk_usage(place).free // _MEGABYTE
     return {
         **_FIXED,
-        "shared_buffers": f"'{_between(128, memory_mb // 4, 1024)}MB'",
+        "shared_buffers": f"'{_between(128, memory_mb // 4, 4096)}MB'",
         "max_wal_size": f"'{_between(1024, free_mb // 10, 8192)}MB'",
         "unix_socket_directories": _quoted(f'"{sockets}"'),
         "hba_file": _quoted(str(place / "config" / "pg_hba.conf")),
