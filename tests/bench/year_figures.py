@@ -145,9 +145,19 @@ def _in_process(told: Connection, part: Any, arguments: tuple[Any, ...]) -> None
     start = time.perf_counter()
     with rare_collections():  # as the program runs
         count = part(*arguments)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = _peak_mib()
     told.send(Part(part.__name__, count, time.perf_counter() - start, peak))
     told.close()
+
+
+def _peak_mib() -> float:
+    """
+    Return the peak of this process's own memory: `ru_maxrss` of a new process begins at that of the one it was made by.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # not Linux
 
 
 def measured(name: str, part: Any, *arguments: Any) -> Part:
