@@ -60,7 +60,11 @@ def main(arguments: Sequence[str]) -> int:
     with harness.opened(quick=given.quick, seed=given.seed, members=given.members, say=harness.to_stderr) as bench:
         for name in given.names or [name for name in GROUPS if name not in ON_REQUEST]:
             page, known_before = PAGES.get(name, report.MAIN), len(bench.figures)
+            before = harness.ticks()
             GROUPS[name](bench)
+            stolen = before.stolen_until(harness.ticks())
+            for figure in bench.figures[known_before:]:
+                figure.details.append(f"meanwhile the machine's host gave {stolen:.0%} of its processors to others")
             taken = report.Taken(
                 figures=bench.figures, machine=machine, commit=harness.commit(), seed=given.seed, quick=given.quick,
                 seconds=round(time.monotonic() - started),

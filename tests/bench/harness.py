@@ -331,6 +331,26 @@ def machine() -> dict[str, Any]:
     }
 
 
+class Ticks(NamedTuple):
+    """
+    Processor time of the whole machine so far, in ticks; `stolen` is what its host gave to others.
+    """
+
+    stolen: int
+    all: int
+
+    def stolen_until(self, later: Ticks) -> float:
+        return (later.stolen - self.stolen) / max(1, later.all - self.all)
+
+
+def ticks() -> Ticks:
+    """
+    Look at the machine's clock of processor time; zeros where the system does not tell.
+    """
+    of = [int(each) for each in next(iter(_lines("/proc/stat")), "cpu").split()[1:9]]
+    return Ticks(of[7], sum(of)) if len(of) == 8 else Ticks(0, 0)
+
+
 def commit() -> str:
     found = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=10"], cwd=ROOT, capture_output=True, text=True, check=False
