@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     unknown = set(given.names) - GROUPS.keys()
     if unknown:
         known.error(f"no figures are called {', '.join(sorted(unknown))}; known: {', '.join(GROUPS)}")
-    machine, started = harness.machine(), time.monotonic()
+    machine, commit, started = harness.machine(), harness.commit(), time.monotonic()
     of_page: dict[report.Page, list[harness.Figure]] = {}
     with harness.opened(quick=given.quick, seed=given.seed, members=given.members, say=harness.to_stderr) as bench:
         for name in given.names or [name for name in GROUPS if name not in ON_REQUEST]:
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
             for figure in bench.figures[known_before:]:
                 figure.details.append(f"meanwhile the machine's host gave {stolen:.0%} of its processors to others")
             taken = report.Taken(
-                figures=bench.figures, machine=machine, commit=harness.commit(), seed=given.seed, quick=given.quick,
+                figures=bench.figures, machine=machine, commit=commit, seed=given.seed, quick=given.quick,
                 seconds=round(time.monotonic() - started),
             )  # fmt: skip
             figures = of_page[page] = of_page.get(page, []) + bench.figures[known_before:]

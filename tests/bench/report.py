@@ -4,6 +4,7 @@ What was measured, as JSON, as a table for the screen, and as a page of docs/.
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,13 @@ class Page(NamedTuple):
     file: Path
     title: str
     command: str
+
+    @property
+    def memory(self) -> Path:
+        """
+        Return where the same figures stand for the next run to keep.
+        """
+        return self.file.with_suffix(".json")
 
 
 MAIN = Page(ROOT / "docs" / "benchmarks.md", "What it reaches", "./backoffice bench --write")
@@ -68,41 +76,64 @@ def _ratio(figure: Figure, value: float) -> str:
 
 
 def write(taken: Taken, page: Page) -> None:
-    page.file.write_text(as_markdown(taken, page), encoding="utf-8")
+    """
+    Write the page anew: these figures, and those of earlier runs that this one did not take again.
+    """
+    again = {figure.name for figure in taken.figures}
+    runs = [*_without(_earlier(page), again), taken]
+    page.memory.write_bytes(msgspec.json.format(msgspec.json.encode(runs), indent=1) + b"\n")
+    page.file.write_text(as_markdown(runs, page), encoding="utf-8")
 
 
-def as_markdown(taken: Taken, page: Page) -> str:
-    machine = taken.machine
+def _earlier(page: Page) -> list[Taken]:
+    return msgspec.json.decode(page.memory.read_bytes(), type=list[Taken]) if page.memory.exists() else []
+
+
+def _without(runs: Iterable[Taken], again: Container[str]) -> Iterator[Taken]:
+    for run in runs:
+        left = [figure for figure in run.figures if figure.name not in again]
+        if left:
+            yield msgspec.structs.replace(run, figures=left)
+
+
+def as_markdown(runs: Sequence[Taken], page: Page) -> str:
+    figures = [figure for run in runs for figure in run.figures]
     lines = [
         f"# {page.title}",
         "",
         f"Written by `{page.command}`; not edited by hand. Each ratio compares sides of one run on one machine, medians of",
-        "three turns, the sides taking turns, `fsync` and `synchronous_commit` on for all of them.",
+        "three turns, the sides taking turns, `fsync` and `synchronous_commit` on for all of them. A figure that is taken again",
+        "replaces the one before; the others stay as they were.",
         "",
-        (
-            f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
-            f"Python {machine['python']}; load {machine['load_before']} before the start. Commit {taken.commit}, seed {taken.seed}, "
-            f"{taken.seconds} seconds."
-        ),
-        "",
+        *(line for run in runs for line in _where(run)),
         "| figure | ours | against | ratio | at least | stretch | reached |",
         "|---|---|---|---|---|---|---|",
     ]
-    if machine["load_before"] > machine["cores"] / 2:
-        lines[-2:-2] = [
-            "**The machine was busy with other work: these figures are too low, take them again on a quiet one.**",
-            "",
-        ]
     lines += [
         f"| `{figure.name}` {figure.what} | {figure.ours_value:,.0f} {figure.unit} | {figure.against_value:,.0f} {figure.unit} "
         f"| {_ratio(figure, figure.ratio)} | {'at most ' if figure.at_most else ''}{_ratio(figure, figure.target)} "
         f"| {_ratio(figure, figure.stretch)} | {figure.reached} |"
-        for figure in taken.figures
+        for figure in figures
     ]
-    for figure in taken.figures:
+    for figure in figures:
         lines += ["", f"## {figure.name}", "", f"Ours: {figure.ours}. Against: {figure.against}.", ""]
         lines += [f"What limits it: {figure.limit}.", ""] if figure.limit else []
         lines += [f"- {detail}" for detail in figure.details]
         if figure.profile:
             lines += ["", "Our process under the profiler, own time:", "", "```text", *figure.profile, "```"]
     return "\n".join(lines) + "\n"
+
+
+def _where(run: Taken) -> list[str]:
+    machine, names = run.machine, ", ".join(f"`{figure.name}`" for figure in run.figures)
+    lines = [
+        (
+            f"{names}: {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
+            f"Python {machine['python']}; load {machine['load_before']} before the start. Commit {run.commit}, seed {run.seed}, "
+            f"{run.seconds} seconds."
+        ),
+        "",
+    ]
+    if machine["load_before"] > machine["cores"] / 2:
+        lines += ["**The machine was busy with other work: these are too low, take them again on a quiet one.**", ""]
+    return lines
