@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -71,12 +72,10 @@ def _print_schema() -> None:
 def _print_sealed(files: Sequence[Path]) -> None:
     from adapters.clock import SystemClock
     from adapters.incoming_files import read_file
-    from formats.jsonl import closing_line
+    from formats.jsonl import with_closing_line
 
     for path in files:
-        content = read_file(path, clock=SystemClock())
-        whole = content if content.endswith(b"\n") or not content else content + b"\n"
-        click.get_binary_stream("stdout").write(whole + closing_line(whole))
+        sys.stdout.buffer.write(with_closing_line(read_file(path, clock=SystemClock())))
 
 
 class AnswersUnwritable(Unreadable):

@@ -24,6 +24,7 @@ DIGITS_MAX: Final = 18
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANKS: Final = b" \t\r"
 _RESERVED: Final = frozenset({"_type_", "_data_"})
+_CLOSING: Final = frozenset({"end", "count", "sha256"})
 # Characters that hide or reorder text: C0 and C1 controls, zero-width and bidirectional marks, lone surrogates.
 _HIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
@@ -88,6 +89,25 @@ def closing_line(content: bytes) -> bytes:
     lines = [stripped for line in content.removeprefix(_BOM).split(b"\n") if (stripped := line.strip(_BLANKS))]
     closing = {"end": True, "count": len(lines), "sha256": _digest(lines)}
     return json.dumps(closing).encode() + b"\n"
+
+
+def with_closing_line(content: bytes) -> bytes:
+    """
+    Return the file with the closing line of what stands in it now, in the place of one that it had before.
+    """
+    body = content if content.endswith(b"\n") or not content else content + b"\n"
+    before, _, last = body.rstrip(_BLANKS + b"\n").rpartition(b"\n")
+    if _closes(last):
+        body = before + b"\n" if before else b""
+    return body + closing_line(body)
+
+
+def _closes(line: bytes) -> bool:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.keys() == _CLOSING
 
 
 def _numbered(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -171,7 +191,7 @@ def _clean(value: Any, *, depth: int) -> Any:
 
 def _check_closing_line(lines: list[tuple[int, bytes]], objects: list[Line]) -> None:
     number, closing = objects[-1]
-    if set(closing) != {"end", "count", "sha256"} or closing["end"] is not True:
+    if closing.keys() != _CLOSING or closing["end"] is not True:
         raise InputRejected(
             "TRUNCATED", 'the closing line {"end":true,"count":...,"sha256":...} is missing', line=number
         )

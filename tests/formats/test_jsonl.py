@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.jsonl import LINE_BYTES_MAX, closing_line, read_lines, write_lines
+from formats.jsonl import LINE_BYTES_MAX, closing_line, read_lines, with_closing_line, write_lines
 from formats.rejections import InputRejected
 
 GOOD = b'{"a":1}\n{"b":"twee"}\n'
@@ -28,6 +28,22 @@ def rejection(content: bytes) -> tuple[str, int | None]:
 
 def test_a_good_file_gives_its_objects_with_their_line_numbers():
     assert read_lines(closed(GOOD)) == [(1, {"a": 1}), (2, {"b": "twee"})]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(GOOD, id="without one"),
+        pytest.param(GOOD[:-1], id="without one, and the last line has no end"),
+        pytest.param(closed(GOOD), id="with one already"),
+        pytest.param(b'{"a":0}\n' + closed(b'{"a":0}\n'), id="with one of another content"),
+    ],
+)
+def test_a_file_gets_the_closing_line_of_what_stands_in_it(written):
+    objects = [line for line in written.splitlines() if b"sha256" not in line]
+    whole = with_closing_line(written)
+    assert len(read_lines(whole)) == len(objects)
+    assert with_closing_line(whole) == whole
 
 
 @pytest.mark.parametrize(

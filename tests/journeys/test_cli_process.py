@@ -54,6 +54,20 @@ def test_a_command_without_a_word_shows_its_help_as_it_is(words: tuple[str, ...]
     assert "\nCommands:\n" in asked.stderr
 
 
+def test_a_file_written_by_hand_gets_its_closing_line_and_needs_no_database(tmp_path: Path) -> None:
+    whole = (ROOT / "docs" / "example" / "members.jsonl").read_bytes()
+    written = tmp_path / "members.jsonl"
+    written.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    said = subprocess.run(
+        command_of(["import", "--seal", str(written)]),
+        env={**os.environ, "PYTHONPATH": str(ROOT), "BACKOFFICE_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        check=True,
+    )
+    assert said.stdout == whole
+    assert not (tmp_path / "home").exists()
+
+
 @pytest.mark.parametrize(
     ("closed", "code", "said"), [(">&-", 74, "backoffice: The output is closed; nothing was done.\n"), ("2>&-", 0, "")]
 )
