@@ -7,7 +7,7 @@ is decoded. Fields marked as personal leave the JSON and come back as one sealed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, Union, cast
 
@@ -108,7 +108,7 @@ class StoredEvents:
 
     def _stream_decoder(self, aggregate: Aggregate[Any, Any]) -> Callable[[bytes], list[Any]]:
         shapes = tuple(folding_shape(self.by_event[event]) for event in aggregate.events)
-        return msgspec.json.Decoder(list[Union[shapes]]).decode  # type: ignore[valid-type] # noqa: UP007
+        return _reader_of_many(shapes)
 
     def _page_decoder(self, shapes: Mapping[type[msgspec.Struct], str]) -> Callable[[bytes], list[Any]] | None:
         """
@@ -116,7 +116,7 @@ class StoredEvents:
         """
         if len({_tag(name) for name in self.by_name}) < len(self.by_name):
             return None
-        return msgspec.json.Decoder(list[Union[tuple(shapes)]]).decode  # type: ignore[valid-type] # noqa: UP007
+        return _reader_of_many(shapes)
 
     @property
     def names(self) -> frozenset[str]:
@@ -345,6 +345,16 @@ class StoredEvents:
 
 def _same_where_clear(stored: object, event: object, of: EventType) -> bool:
     return bool(of.sealed) and all(getattr(stored, name) == getattr(event, name) for name in of.clear)
+
+
+def _reader_of_many(shapes: Iterable[type[msgspec.Struct]]) -> Callable[[bytes], list[Any]]:
+    """
+    Return what reads a JSON array of records, each of one of these shapes.
+    """
+    array_of: Any = list  # the shapes are only known now, which no type checker can follow
+    one_of: Any = Union
+    decode: Callable[[bytes], list[Any]] = msgspec.json.Decoder(array_of[one_of[tuple(shapes)]]).decode
+    return decode
 
 
 class _Tagged(msgspec.Struct):

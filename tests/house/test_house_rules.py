@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -144,6 +145,12 @@ def test_every_decision_has_a_number_of_its_own() -> None:
 @pytest.mark.parametrize("names", [["0001-layout.md", "0001-law.md"], ["layout.md"], ["12-law.md"], ["0001-Law.txt"]])
 def test_a_decision_without_a_number_of_its_own_is_seen(names: list[str]) -> None:
     assert misnumbered(names) == names
+
+
+def test_types_are_checked_strictly_in_every_part_of_the_house() -> None:
+    checked = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+    assert checked["strict"]
+    assert sorted([*checked["files"], "tests"]) == sorted(rules.TOP)
 
 
 def test_the_build_is_the_same_command_as_a_persons() -> None:
