@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Final
+from typing import Final, assert_never
 
 from application.wording import euros, listed
 from domain.payments import Ogm
@@ -61,8 +61,17 @@ def told(event: h.HappenedToAffiliation, year: int, all_events: Sequence[h.Happe
             yield from _fine(event, year, all_events)
         case h.CreditRefunded() | h.YearMissed() | h.MissCorrected() | h.MissReinstated() | h.ReminderIssued():
             return
-        case _:
+        case (
+            h.RegisteredLetterIssued()
+            | h.RegisteredLetterPosted()
+            | h.RegisteredLetterWithdrawn()
+            | h.PostedLetterContradicted()
+            | h.ReportedToAgency()
+            | h.ReportCorrected()
+        ):
             yield from _letter(event, year, all_events)
+        case _:
+            assert_never(event)  # an event without words would be missing in the account of a year
 
 
 def _owing(
@@ -144,29 +153,38 @@ def _missing(event: h.YearMissed | h.MissCorrected | h.MissReinstated) -> Iterat
             yield "missed", event.known_on, text
 
 
-def _letter(event: h.HappenedToAffiliation, year: int, all_events: Sequence[h.HappenedToAffiliation]) -> Iterator[Told]:
+def _letter(
+    event: h.RegisteredLetterIssued
+    | h.RegisteredLetterPosted
+    | h.RegisteredLetterWithdrawn
+    | h.PostedLetterContradicted
+    | h.ReportedToAgency
+    | h.ReportCorrected,
+    year: int,
+    all_events: Sequence[h.HappenedToAffiliation],
+) -> Iterator[Told]:
     letters = {
         each.letter_id for each in all_events if isinstance(each, h.RegisteredLetterIssued) and _about(each, year)
     }
+    if event.letter_id not in letters:
+        return
     match event:
-        case h.RegisteredLetterIssued() if event.letter_id in letters:
+        case h.RegisteredLetterIssued():
             years = listed(allocation.year for allocation in event.years)
             text = f"A registered letter asks {euros(event.amount_cents)} for {years}, by {event.pay_by}."
             yield "letter", event.issued_on, text
-        case h.RegisteredLetterPosted() if event.letter_id in letters:
+        case h.RegisteredLetterPosted():
             yield "letter", event.posted_on, f"The post proved that it took the letter on {event.posted_on}."
-        case h.RegisteredLetterWithdrawn() if event.letter_id in letters:
+        case h.RegisteredLetterWithdrawn():
             yield "letter", event.withdrawn_on, f"The letter is not to be posted: {_WITHDRAWN[event.because]}."
-        case h.PostedLetterContradicted() if event.letter_id in letters:
+        case h.PostedLetterContradicted():
             text = f"The posted letter turned out wrong, a person decides: {_CONTRADICTED[event.because]}."
             yield "letter", event.known_on, text
-        case h.ReportedToAgency() if event.letter_id in letters:
+        case h.ReportedToAgency():
             years = listed(allocation.year for allocation in event.years)
             yield "report", event.reported_on, f"Reported to the Agency: {euros(event.amount_cents)} open for {years}."
-        case h.ReportCorrected() if event.letter_id in letters:
+        case h.ReportCorrected():
             yield "report", event.corrected_on, "Taken out of the report to the Agency again."
-        case _:
-            return
 
 
 def _about(letter: h.RegisteredLetterIssued, year: int) -> bool:
