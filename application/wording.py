@@ -17,6 +17,7 @@ REASONS: Final[Mapping[str, str]] = {
     "already_written": "the registered letter of that year was made before",
     "asked_by_registered_letter": "a registered letter asked for it already",
     "birth_year_unknown": "the year of birth is not known",
+    "claimed_by_agency": "the Agency claims the premium of that year itself, with its fine",
     "died": "the member died",
     "first_premiums": "the first two premiums may still be paid",
     "letter_contradicted": "the posted letter turned out wrong, and a person has to decide",
