@@ -1,7 +1,7 @@
 """
 Which streams each command needs and which decisions it asks: the one table between commands and the domain.
 
-A new command is one record in `commands` and one line here.
+A new command is one record in `commands`, its name in `AnyCommand`, and one line here.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-All aggregates: their events, their first state, how they remember. Stores, feeds and tests go by this list.
+What an aggregate is to who stores it: its events, its first state, how it remembers.
 """
 
 from __future__ import annotations

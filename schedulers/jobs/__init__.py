@@ -1,5 +1,5 @@
 """
-All jobs, by name. A new job is a module here, a line in `schedulers.legal_calendar`, and its place in this list.
+All jobs, by name. What else a new job needs stands in docs/architecture.md.
 """
 
 from __future__ import annotations
