@@ -35,8 +35,9 @@ JOIN_POLL_MS: Final = 1_000
 RECORDS_AT_ONCE: Final = 5_000
 #: How long may pass until a topic that was deleted or made again is noticed.
 TOPIC_CHECK_S: Final = 2.0
-#: A client that is not in its group by then (session and rebalance of the others included) is thrown away: on a busy
-#: machine kafka-python 3.0.12 was seen to look for its coordinator for minutes, a processor at full speed.
+#: A client that is not in its group by then (session and rebalance of the others included), or does not know the
+#: partitions of its topics, is thrown away: on a busy machine kafka-python 3.0.12 was seen to look for its coordinator
+#: for minutes, a processor at full speed; and a leader that does not know them gives nothing to anybody.
 JOIN_S: Final = 30.0
 _BACKOFF_S: Final = (0.1, 0.5, 1.0, 5.0)
 _ALARM_S: Final = 1.0
@@ -58,7 +59,8 @@ class PositionLost(Refused):
 
 class ClientStuck(Unavailable):
     """
-    The Kafka client did not get into its group in time, though a broker answers; a new client is made.
+    The Kafka client did not get into its group, or did not learn of its topics, in time, though a broker answers; a new
+    client is made.
     """
 
 
@@ -120,16 +122,21 @@ class Loop:
             consumer = clients.consumer(self.bootstrap, group=group, **{**_FETCH, **self.settings})
             try:
                 consumer.subscribe(list(self.topics), listener=_Assigned(self, consumer))
-                self._consume(consumer, guard)
+                if clients.learn(consumer, self.topics, within_s=self.join_s, stop=self.stop):
+                    self._consume(consumer, guard)
+                elif not self.stop.is_set():
+                    raise ClientStuck(seconds=self.join_s)
             finally:
                 consumer.close()
 
     def _consume(self, consumer: KafkaConsumer, guard: TopicGuard) -> None:
-        began, given_out = time.monotonic(), self._given_out
+        well, given_out = time.monotonic(), self._given_out
         while not self.stop.is_set():
-            if self._given_out == given_out and time.monotonic() - began > self.join_s:
-                raise ClientStuck(seconds=self.join_s)
             guard.check()
+            if guard.missing or (self._given_out != given_out and clients.knows(consumer, self.topics)):
+                well = time.monotonic()
+            elif time.monotonic() - well > self.join_s:
+                raise ClientStuck(seconds=self.join_s)
             self._place(consumer, guard)
             polled = self._poll(consumer, guard)
             for partition, records in polled.items():

@@ -26,14 +26,15 @@ from formats.published_back import to_ledger_facts
 from projections.model import folded
 from projections.published_premium_account import PublishedPremiumAccount, digest_of
 from tests.builders import charged, opened, paid
+from tests.patience import PATIENCE_S
 
 SOURCE = "urn:cm:zorgkas:backoffice"
 #: All messages of these tests are of that moment, and the consumers' clock stands a day later.
 RECORDED = datetime(2026, 1, 20, 9, 30, tzinfo=UTC)
 NOW_MS = int(datetime(2026, 1, 21, tzinfo=UTC).timestamp() * 1000)
 MODEL = PublishedPremiumAccount()
-#: A group's members are declared dead soon, so that tests of rebalances are short.
-QUICK = {"session_timeout_ms": 1_500, "heartbeat_interval_ms": 300, "max_poll_interval_ms": 10_000}
+#: A group's members hear soon of those that come and go; nobody is declared dead because the machine is busy.
+QUICK = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 300}
 
 
 class Out(NamedTuple):
@@ -90,7 +91,7 @@ def messages(envelopes: Sequence[Envelope], *, partitions: int = 1, epoch: str =
 
 
 def send(kafka: Kafka, topic: str, outs: Sequence[Out]) -> None:
-    producer = clients.producer(kafka.address)
+    producer = clients.producer(kafka.address, within_s=PATIENCE_S, max_block_ms=int(PATIENCE_S * 1000))
     try:
         futures = [
             producer.send(
@@ -100,7 +101,7 @@ def send(kafka: Kafka, topic: str, outs: Sequence[Out]) -> None:
             for out in outs
         ]  # fmt: skip
         for future in futures:
-            future.get(20)
+            future.get(PATIENCE_S)
     finally:
         producer.close()
 
@@ -153,7 +154,6 @@ def a_loop(kafka: Kafka, database: Database, topic: str, **changes: Any) -> Loop
         "now_ms": lambda: NOW_MS,
         "settings": QUICK,
         "topic_check_s": 0.3,
-        "join_s": 12.0,
     }
     return Loop(**{**usual, **changes})
 
@@ -191,7 +191,7 @@ class Running:
 
     def stop(self) -> None:
         self.loop.stop.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
 

@@ -11,7 +11,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -68,6 +68,11 @@ ADMIN: Final[Mapping[str, object]] = {
 
 #: How long a page of records may take from the first send to the last acknowledgement, in seconds.
 PAGE_DEADLINE_S: Final = 10.0
+#: How long a producer may take to end. Its thread waits for a connection to a broker that does not answer twice as long
+#: as for a request, and hears nothing meanwhile.
+ABANDON_S: Final = 30.0
+#: How often a client that was not told of a topic is made to ask again.
+_ASK_AGAIN_S: Final = 0.5
 
 _METADATA_VERSION: Final = 9
 _CLIENT_ID: Final = "backoffice"
@@ -133,7 +138,7 @@ def _construct(
         raise BrokerUnavailable(reason=type(error).__name__, address=bootstrap) from error
 
 
-def abandon(producer: KafkaProducer, *, within_s: float = 5.0) -> bool:
+def abandon(producer: KafkaProducer, *, within_s: float = ABANDON_S) -> bool:
     """
     End a producer now, whatever it still holds; return whether its thread ended within `within_s` seconds.
 
@@ -149,6 +154,38 @@ def abandon(producer: KafkaProducer, *, within_s: float = 5.0) -> bool:
         producer.close(timeout=0)
     except KafkaError:  # the batches that were given up; nobody waits for them
         return not sender.is_alive()
+    return True
+
+
+# ---- a consumer that knows its topics ------------------------------------------------------------------------------
+
+
+def knows(consumer: KafkaConsumer, topics: Sequence[str]) -> bool:
+    """
+    Does this client know the partitions of every topic? Who does not, and leads its group, gives nothing to anybody.
+    """
+    return all(consumer._cluster.partitions_for_topic(topic) for topic in topics)
+
+
+def learn(consumer: KafkaConsumer, topics: Sequence[str], *, within_s: float, stop: threading.Event) -> bool:
+    """
+    Wait until a client that has subscribed knows the partitions of its topics, before its first poll; return whether it
+    does within `within_s` seconds (False also when told to stop).
+
+    kafka-python 3.0.12 joins its group at that poll without waiting for them: as the leader it then gives out nothing,
+    and gives out again when it has heard. And it forgets that it wanted to ask when the answer to an older question
+    comes in between: it asks again after `metadata_max_age_ms`. So it is asked until it knows. What is public for this
+    waits for ever.
+    """
+    asked = time.monotonic()
+    deadline = asked + within_s
+    while not knows(consumer, topics):
+        now = time.monotonic()
+        if now >= deadline or stop.wait(0.02):
+            return False
+        if now - asked >= _ASK_AGAIN_S:
+            consumer._cluster.request_update()
+            asked = now
     return True
 
 

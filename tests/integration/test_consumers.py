@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
+from kafka.net.compat import KafkaNetClient
 
 from adapters.kafka import clients
 from adapters.kafka.broker import Kafka
@@ -37,7 +38,7 @@ from tests.consumer_material import (
     send,
     stands,
 )
-from tests.kafka_servers import eventually
+from tests.patience import eventually
 from tests.world import World, paid
 
 MakeTopic = Callable[..., str]
@@ -198,6 +199,62 @@ def test_a_topic_that_is_not_there_yet_is_waited_for(kafka, database, make_topic
         make_topic(kafka, name="test.comes.later")
         send(kafka, "test.comes.later", messages(life_of(2, payments=0)))
         eventually(lambda: offsets(database) == [(0, 4, 4)])
+
+
+# --- A client that is not told of its topics ----------------------------------------------------------------------------
+
+
+def forgetful(asks_in_vain: Callable[[], bool], *, asks_every_ms: int) -> dict[str, Any]:
+    """
+    Settings of a member whose client asks the broker about no topic while `asks_in_vain()`: so it is with kafka-python
+    when the answer to a question from before it subscribed comes in late, and counts as the answer to the later one.
+    """
+
+    class Forgetful(KafkaNetClient):  # type: ignore[misc]  # the library has no types
+        def __init__(self, **configs: Any) -> None:
+            super().__init__(**configs)
+            ask = self.cluster.metadata_request
+
+            def metadata_request() -> Any:
+                known = self.cluster._topics
+                self.cluster._topics = set() if asks_in_vain() else known
+                try:
+                    return ask()
+                finally:
+                    self.cluster._topics = known
+
+            self.cluster.metadata_request = metadata_request
+
+    return {**QUICK, "kafka_client": Forgetful, "metadata_max_age_ms": asks_every_ms}
+
+
+def test_a_member_that_was_not_told_of_its_topic_asks_until_it_is(kafka, database, make_topic):
+    topic, events = make_topic(kafka, partitions=2), life_of(5, payments=2)
+    send(kafka, topic, messages(events, partitions=2))
+    in_vain = iter([True] * 4)
+    # By itself it asks again later than anybody waits here.
+    settings = forgetful(lambda: next(in_vain, False), asks_every_ms=900_000)
+    with running(lambda: a_loop(kafka, database, topic, settings=settings)) as member:
+        eventually(lambda: member.loop.taken == len(events))
+    assert (next(in_vain, None), member.told) == (None, [])
+    assert stands(database) == expected(events)
+
+
+def test_a_client_that_forgets_its_topic_for_good_is_thrown_away_and_the_next_goes_on(kafka, database, make_topic):
+    topic, events = make_topic(kafka, partitions=2), life_of(5, payments=4)
+    outs = messages(events, partitions=2)
+    send(kafka, topic, outs[:10])
+    forgets = threading.Event()
+    settings = forgetful(forgets.is_set, asks_every_ms=300)
+    with running(lambda: a_loop(kafka, database, topic, settings=settings, join_s=5.0)) as member:
+        eventually(lambda: member.loop.taken == 10)
+        forgets.set()
+        eventually(lambda: any("did not learn of its topics" in told for told in member.told))
+        send(kafka, topic, outs[10:])
+        forgets.clear()
+        eventually(lambda: member.loop.taken == len(outs))
+    assert member.error is None
+    assert stands(database) == expected(events)
 
 
 # --- Places that the log does not hold --------------------------------------------------------------------------------
