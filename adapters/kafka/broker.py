@@ -35,7 +35,9 @@ _OPTIONS: Final = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 )
-_SECONDS_TO_START: Final = 60.0
+#: A part that ends is noticed at once; this is for one that a busy machine lets wait.
+_SECONDS_TO_START: Final = 180.0
+_SECONDS_TO_ANSWER: Final = 5.0
 _ATTEMPTS_AT_PORTS: Final = 3
 
 
@@ -155,7 +157,7 @@ class Kafka:
         Do all nodes and all partitions of this very cluster answer?
         """
         try:
-            view = clients.probe(self.address, within_s=1.0)
+            view = clients.probe(self.address, within_s=_SECONDS_TO_ANSWER)
         except Unavailable:
             return False
         return view.cluster_id == self.cluster_id and view.is_complete(brokers=len(self.node_ids))
@@ -191,17 +193,14 @@ class Kafka:
         """
         SIGSTOP: the ports stay open and nobody answers.
         """
-        self._signal(node_id, signal.SIGSTOP)
+        jvm.pause(self._node(node_id))
 
     def resume(self, node_id: int = 1) -> None:
         """
         SIGCONT.
         """
-        self._signal(node_id, signal.SIGCONT)
-
-    def _signal(self, node_id: int, which: signal.Signals) -> None:
         for process in jvm.find(self._node(node_id)):
-            jvm.send(process, which)
+            jvm.send(process, signal.SIGCONT)
 
     # ---- inside
 

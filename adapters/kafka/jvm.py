@@ -39,6 +39,8 @@ HOST: Final = "127.0.0.1"
 _JAVA_WITH_AOT: Final = 25  # -XX:AOTCacheOutput; an older Java refuses to start when it sees the option
 _LOG_BYTES_MAX: Final = 10_000_000
 _SECONDS_TO_STOP: Final = 15.0
+#: After SIGKILL: for a machine that gives its processors to others.
+_SECONDS_TO_DIE: Final = 120.0
 # Below the range from which the system takes the near end of outgoing connections (32768 on Linux, 49152 elsewhere). A
 # port inside that range can be taken by the very client that tries to reconnect to a broker that is away.
 _PORTS: Final = range(20_000, 32_000)
@@ -184,7 +186,7 @@ def stop(*folders: Path, within_s: float = _SECONDS_TO_STOP) -> None:
     for process in alive:
         logger.warning("process %d did not stop within %d seconds and is killed", process.pid, within_s)
         send(process, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=within_s)
+    psutil.wait_procs(alive, timeout=_SECONDS_TO_DIE)
     reap()
 
 
@@ -195,7 +197,7 @@ def kill(folder: Path) -> None:
     processes = find(folder)
     for process in processes:
         send(process, signal.SIGKILL)
-    psutil.wait_procs(processes, timeout=_SECONDS_TO_STOP)
+    psutil.wait_procs(processes, timeout=_SECONDS_TO_DIE)
     reap()
 
 
@@ -207,6 +209,35 @@ def send(process: psutil.Process, which: signal.Signals) -> None:
         process.send_signal(which)
     except psutil.NoSuchProcess:
         return
+
+
+def pause(folder: Path) -> None:
+    """
+    Stop what works in `folder` (SIGSTOP), and come back when all of it stands still.
+
+    The signal is sent to a process and reaches its threads one by one, when they are given a processor: until then one
+    of them may still answer.
+    """
+    processes = find(folder)
+    for process in processes:
+        send(process, signal.SIGSTOP)
+    deadline = time.monotonic() + _SECONDS_TO_DIE
+    while not all(_stands_still(process) for process in processes):
+        if time.monotonic() > deadline:
+            raise Unavailable(f"What works in {folder} does not stand still.")
+        time.sleep(0.005)
+
+
+def _stands_still(process: psutil.Process) -> bool:
+    threads = Path(f"/proc/{process.pid}/task")
+    try:
+        if not threads.exists():  # no Linux, or gone
+            return process.status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}
+        # After the name in brackets, which may hold anything: T is stopped, Z and X have ended.
+        states = [(each / "stat").read_text().rpartition(") ")[2][:1] for each in threads.iterdir()]
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        return not psutil.pid_exists(process.pid)
+    return set(states) <= set("TtZX")
 
 
 def reap() -> None:

@@ -33,7 +33,9 @@ _OPTIONS: Final = (
     # Without WRITE_DELAY=0, what was registered in the last half second before a kill is gone, and its id used again.
     "-Dapicurio.datasource.url=jdbc:h2:file:./registry;WRITE_DELAY=0",
 )
-_SECONDS_TO_START: Final = 60.0
+#: A part that ends is noticed at once; this is for one that a busy machine lets wait.
+_SECONDS_TO_START: Final = 180.0
+_SECONDS_TO_ANSWER: Final = 5.0
 _ATTEMPTS_AT_PORTS: Final = 3
 
 
@@ -108,7 +110,7 @@ class Registry:
         Does it answer the question that every client of it asks?
         """
         # Not urllib: a proxy in the environment has nothing to do with this machine's own ports.
-        connection = http.client.HTTPConnection(jvm.HOST, self._port(), timeout=2.0)
+        connection = http.client.HTTPConnection(jvm.HOST, self._port(), timeout=_SECONDS_TO_ANSWER)
         try:
             connection.request("GET", f"{API}/subjects")
             return connection.getresponse().status == http.HTTPStatus.OK

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError
 
 from adapters.kafka import clients
 from adapters.kafka.clients import BrokerUnavailable
@@ -26,8 +26,11 @@ BATCH_BYTES_MIN: Final = 1_048_588
 _MAX_BYTES: Final = "max.message.bytes"
 #: How long may pass until a topic that was deleted or made again is noticed.
 WATCH_S: Final = 1.0
-#: How long a broker of a cluster may not know of a topic that another one made.
-LEARNT_WITHIN_S: Final = 3.0
+#: How long a broker of a cluster may not know of a topic that another one made; and one that is alone.
+LEARNT_WITHIN_S: Final = 15.0
+LEARNT_ALONE_WITHIN_S: Final = 3.0
+#: How long brokers that are busy may take to make a topic, and to give each partition a leader.
+MADE_WITHIN_S: Final = 60.0
 
 
 class TopicsWrong(Refused):
@@ -126,15 +129,7 @@ class Topics:
                     "replication_factor": wanted.copies(topic),
                     "configs": wanted.settings(topic),
                 }
-                try:
-                    admin.create_topics({topic.name: options}, timeout_ms=5_000)
-                except TopicAlreadyExistsError:
-                    pass  # somebody else was quicker; it is looked at like the others
-                except KafkaError as error:
-                    raise TopicsWrong(
-                        "A topic could not be made; with one broker only, say so (--one-broker).",
-                        topic=topic.name, error=type(error).__name__,
-                    ) from None  # fmt: skip
+                _make(admin, topic.name, options)
         self._until_known([topic.name for topic in wanted.topics])
         self.check(wanted)
         return [topic.name for topic in made]
@@ -147,7 +142,7 @@ class Topics:
         know it is asked again for some seconds.
         """
         names = {topic.name for topic in wanted.topics}
-        deadline = time.monotonic() + LEARNT_WITHIN_S
+        deadline = time.monotonic() + (LEARNT_ALONE_WITHIN_S if wanted.one_broker else LEARNT_WITHIN_S)
         while (found := self.find(sorted(names))).keys() < names and time.monotonic() < deadline:
             time.sleep(0.2)
         problems = wanted.problems(found)
@@ -171,7 +166,7 @@ class Topics:
         """
         Wait until every partition has a leader: a topic that was made a moment ago may still be unknown to a broker.
         """
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + MADE_WITHIN_S
         while True:
             view = clients.probe(self.bootstrap, within_s=self.within_s)
             if all(name in view.partitions for name in names) and not view.leaderless:
@@ -198,6 +193,29 @@ class _Asking:
         self._admin.close()
         if isinstance(error, KafkaError):
             raise BrokerUnavailable(reason=type(error).__name__, address=self._bootstrap) from None
+
+
+def _make(admin: KafkaAdminClient, name: str, options: Mapping[str, object]) -> None:
+    """
+    Make a topic; a broker that was too busy to say yes in time is asked again. Raises TopicsWrong.
+    """
+    deadline = time.monotonic() + MADE_WITHIN_S
+    while True:
+        try:
+            admin.create_topics({name: options}, timeout_ms=5_000)
+        except TopicAlreadyExistsError:
+            return  # somebody else was quicker, or our own first try; it is looked at like the others
+        except RetriableError:
+            if time.monotonic() > deadline:
+                raise  # the broker is away
+            time.sleep(0.2)
+        except KafkaError as error:
+            raise TopicsWrong(
+                "A topic could not be made; with one broker only, say so (--one-broker).",
+                topic=name, error=type(error).__name__,
+            ) from None  # fmt: skip
+        else:
+            return
 
 
 def _find(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Found]:
