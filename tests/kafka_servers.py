@@ -11,7 +11,6 @@ import logging
 import subprocess
 import sys
 import threading
-import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ import pytest
 from adapters.kafka import clients
 from adapters.kafka.broker import FAST, FAST_CLUSTER, PATIENT, Kafka
 from adapters.kafka.registry import Registry
+from tests.patience import eventually
 
 ROOT = Path(__file__).parent.parent
 
@@ -141,13 +141,3 @@ def make_topic() -> Callable[..., str]:
         return topic
 
     return make
-
-
-def eventually(true: Callable[[], bool], *, within_s: float = 15.0) -> None:
-    """
-    Wait until something becomes true; fails after `within_s` seconds.
-    """
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, f"did not become true within {within_s} seconds"
-        time.sleep(0.02)

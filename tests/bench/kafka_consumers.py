@@ -30,7 +30,8 @@ from tests.bench import harness, material
 from tests.bench.harness import Bench, Figure
 from tests.bench.quarters import add_quarters, quarters, wait_for
 from tests.bench.store_figures import store_on
-from tests.faults.relays import PATIENCE_S, PROCESSES
+from tests.faults.relays import PROCESSES
+from tests.patience import PATIENCE_S
 
 _ASKED = 10_000
 _EVENTS_EACH = 20

@@ -26,6 +26,7 @@ from formats.published import publish
 from formats.stored_shapes import event_type
 from tests.builders import paid
 from tests.contracts.published_samples import SOURCE, envelope, event_types, sample
+from tests.patience import PATIENCE_S
 
 FRAME = 5
 PUBLISHED = [
@@ -131,12 +132,12 @@ def test_the_last_of_several_that_work_in_bulk_puts_the_garbage_collector_back()
     def work() -> None:
         with rare_collections():
             first.set()
-            second.wait(10)
+            second.wait(PATIENCE_S)
 
     thread = threading.Thread(target=work)
     with rare_collections():
         thread.start()
-        assert first.wait(10)
+        assert first.wait(PATIENCE_S)
     assert gc.get_threshold() != usual
     second.set()
     thread.join()

@@ -33,6 +33,7 @@ from formats.published import Message, publish
 from formats.published_commands import COMMAND_BYTES_MAX, answer_message, command_value, read_command
 from tests.builders import charged
 from tests.contracts.published_samples import SOURCE, envelope
+from tests.patience import PATIENCE_S
 from tests.table import cases
 
 TOPIC = "backoffice.zorgkas-affiliation.v1"
@@ -376,7 +377,7 @@ def test_an_empty_registry_takes_our_schemas_under_our_ids(own_registry: Registr
 
     # A stranger asks by the id in a message for the schema that it was written with, and reads it with that alone.
     number = int.from_bytes(GOOD.value[1:5], "big")
-    with urllib.request.urlopen(f"{own_registry.address}/schemas/ids/{number}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{own_registry.address}/schemas/ids/{number}", timeout=PATIENCE_S) as answer:
         theirs = fastavro.parse_schema(json.loads(json.load(answer)["schema"]))
     read = fastavro.schemaless_reader(io.BytesIO(GOOD.value[5:]), theirs, None)
     assert read["amount_cents"] == 10000  # type: ignore[call-overload, index]

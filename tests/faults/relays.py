@@ -8,8 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
@@ -28,9 +27,10 @@ from domain.ids import StreamId
 from domain.member import MEMBER
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from tests.bench import material
+from tests.patience import PATIENCE_S, eventually
 
 KEY = MasterKey(b"k" * 32)
-PATIENCE_S = 60
+MEMBERS_MIN = 60
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.faults.relays"])
 
@@ -171,9 +171,13 @@ class Writer:
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
+        """
+        Write while the block lasts, and until there is enough to prove something, however slow the machine is.
+        """
         self._thread.start()
         try:
             yield self
+            eventually(lambda: self._written >= MEMBERS_MIN or not self._thread.is_alive())
         finally:
             self._stop.set()
             self._thread.join()
@@ -193,10 +197,3 @@ def publish_the_rest(database: Database, plan: Plan) -> RelayPositions:
         code = last.end(signal.SIGTERM)
     assert code == 0
     return positions
-
-
-def until(true: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, f"did not become true within {within_s} seconds"
-        time.sleep(0.02)

@@ -21,12 +21,12 @@ from adapters.postgres.database import OWNER, Database
 from adapters.postgres.projector import Projector, RowWriter, fold_into, schema_of
 from adapters.sealing import MasterKey
 from projections.premium_account import PremiumAccount
+from tests.patience import PATIENCE_S
 from tests.world import World, paid
 
 KILLS = int(os.environ.get("BACKOFFICE_KILLS", "40"))
 SEED = int(os.environ.get("BACKOFFICE_SEED", "20261121"))
 BATCH_EVENTS = 20
-PATIENCE_SECONDS = 60
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.world", "tests.faults.test_projector_and_import_kills"])
 
@@ -54,8 +54,15 @@ def project(url: str, home: str, begins: Connection, *, projector: type[Projecto
                 connection=session, feed=world.backoffice.store.feed, model=PremiumAccount(), batch_events=BATCH_EVENTS
             )
             works.stored_position()
-            begins.send(True)
+            take = works.apply
+
+            def apply(*args: Any, **named: Any) -> None:
+                begins.send(True)
+                take(*args, **named)
+
+            works.apply = apply  # type: ignore[method-assign]
             works.catch_up()
+            begins.send(True)  # there was nothing more to do
 
 
 def project_right(url: str, home: str, begins: Connection) -> None:
@@ -84,12 +91,12 @@ def kill_often(body: Callable[..., None], url: str, home: Path, *, kills: int, l
         process = PROCESSES.Process(target=body, args=(url, str(home), says), daemon=True)
         process.start()
         says.close()
-        assert hears.poll(PATIENCE_SECONDS)
+        assert hears.poll(PATIENCE_S)
         process.join(drawn.uniform(0, life_seconds))
         if process.is_alive():
             os.kill(process.pid, signal.SIGKILL)
             killed += 1
-        process.join(PATIENCE_SECONDS)
+        process.join(PATIENCE_S)
         process.close()
         hears.close()
     return killed

@@ -12,6 +12,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -21,8 +22,9 @@ from adapters.kafka.topics import TopicMadeAgain, Topics
 from adapters.postgres.database import Database
 from consumers.publishing import LIVE, RelayPositions, wait_until_published, wanted_topics
 from tests.faults import topic_log
-from tests.faults.relays import Plan, RelayProcess, Writer, publish_the_rest, relay_of, until
+from tests.faults.relays import Plan, RelayProcess, Writer, publish_the_rest, relay_of
 from tests.faults.topic_log import Found
+from tests.patience import PATIENCE_S, eventually
 
 KILLS = int(os.environ.get("BACKOFFICE_RELAY_KILLS", "12"))
 SEED = int(os.environ.get("BACKOFFICE_SEED", "20261122"))
@@ -78,24 +80,35 @@ def test_a_broker_killed_and_paused_under_writers_loses_nothing_and_keeps_the_or
                 topics.pause()
                 time.sleep(drawn.choice([0.3, 4.5]))  # the longer one outlasts the deadline of a page
                 topics.resume()
-    wait_until_published(RelayPositions(database, LIVE), within_s=60)
+    wait_until_published(RelayPositions(database, LIVE), within_s=PATIENCE_S)
     assert relay.end(signal.SIGTERM) == 0
     assert verdict(topics, database) == Found()
 
 
-def kill_relays(database: Database, plan: Plan, running: list[RelayProcess], *, life_s: float) -> None:
+def kill_relays(
+    database: Database, plan: Plan, running: list[RelayProcess], *, life_s: float, once_it_moved: bool = False
+) -> None:
     """
-    Start relays one after the other while a writer writes, and kill each at a drawn moment of its work.
+    Start relays one after the other while a writer writes, and kill each at a drawn moment of its work: after it became
+    the active one, or after it moved its position for the first time.
     """
     drawn = random.Random(SEED)
+    positions = RelayPositions(database, LIVE)
     with Writer(database, seed=SEED).writing():
         for _ in range(KILLS):
             relay = RelayProcess(plan)
             running.append(relay)
+            before = positions.standing().position
             relay.wait_until_active()
+            if once_it_moved:
+                eventually(partial(moved, positions, before))
             time.sleep(drawn.uniform(0, life_s))
             relay.end()
     publish_the_rest(database, plan)
+
+
+def moved(positions: RelayPositions, before: int) -> bool:
+    return positions.standing().position > before
 
 
 def test_relays_killed_anywhere_lose_nothing_and_the_copies_are_the_same(
@@ -110,7 +123,7 @@ def test_the_planted_defect_position_before_acknowledgement_is_caught_by_the_sam
     topics: Kafka, database: Database, running: list[RelayProcess]
 ) -> None:
     plan = Plan(url=database.url, bootstrap=topics.address, defect="position first", page_events=1_000)
-    kill_relays(database, plan, running, life_s=1.0)
+    kill_relays(database, plan, running, life_s=0.3, once_it_moved=True)
     found = verdict(topics, database)
     assert found.lost > 0, "the kills catch nothing: they prove nothing"
     assert found.gaps > 0, "a subscriber would not notice what is lost"
@@ -124,20 +137,27 @@ def test_of_three_relays_one_sends_and_what_a_stopped_one_sends_late_is_dropped(
     positions = RelayPositions(database, LIVE)
     running += [RelayProcess(plan) for _ in range(3)]
     with Writer(database, seed=SEED).writing():
-        until(lambda: positions.standing().holder is not None)
         for _ in range(KILLS):
             time.sleep(drawn.uniform(0.05, 0.3))
-            holder = positions.standing().holder
-            if holder is None:
-                continue
+            holder = holder_of(positions)
             pid = int(holder.split(":")[1])
             os.kill(pid, signal.SIGSTOP)
-            time.sleep(drawn.choice([0.1, 0.9]))  # before and after its lease ended
+            if drawn.choice([False, True]):  # before and after its lease ended
+                eventually(lambda holder=holder: positions.standing().holder not in {None, holder})
             os.kill(pid, signal.SIGCONT)
-    wait_until_published(positions, within_s=60)
+    wait_until_published(positions, within_s=PATIENCE_S)
     assert [relay.end(signal.SIGTERM) for relay in running] == [0, 0, 0]
     assert positions.standing().epoch > 2, "no relay took over: nothing was tried"
     assert verdict(topics, database) == Found()
+
+
+def holder_of(positions: RelayPositions) -> str:
+    """
+    Wait until one of them is the active one.
+    """
+    found: list[str] = []
+    eventually(lambda: bool(found.extend(filter(None, [positions.standing().holder])) or found))
+    return found[0]
 
 
 def test_a_leader_lost_on_a_cluster_of_three_loses_nothing(
@@ -155,7 +175,7 @@ def test_a_leader_lost_on_a_cluster_of_three_loses_nothing(
             time.sleep(1.0)
             kafka_cluster.start_node(node_id)
             kafka_cluster.wait_until_ready()
-    wait_until_published(RelayPositions(database, LIVE), within_s=60)
+    wait_until_published(RelayPositions(database, LIVE), within_s=PATIENCE_S)
     assert relay.end(signal.SIGTERM) == 0
     assert verdict(kafka_cluster, database) == Found()
 
@@ -166,14 +186,14 @@ def test_a_topic_deleted_and_made_again_under_the_relay_stops_it(topics: Kafka, 
     relay = relay_of(database, Plan(url=database.url, bootstrap=topics.address))
     stopped: list[BaseException] = []
     ended = _in_a_thread(relay.run, stopped)
-    wait_until_published(relay.positions, within_s=30)
+    wait_until_published(relay.positions, within_s=PATIENCE_S)
     name = "backoffice.zorgkas-affiliation.v1"
     admin = clients.admin(topics.address)
     admin.delete_topics([name])
     admin.close()
-    until(lambda: name not in clients.probe(topics.address).partitions)
+    eventually(lambda: name not in clients.probe(topics.address).partitions)
     writer.write(5)
-    until(lambda: relay.positions.standing().waits_for == f"topic {name}")
+    eventually(lambda: relay.positions.standing().waits_for == f"topic {name}")
     before = relay.positions.standing().position
     Topics(topics.address).create(wanted_topics(one_broker=True))
     ended()
@@ -198,7 +218,7 @@ def _in_a_thread(work: Callable[[], None], problems: list[BaseException]) -> Cal
     thread.start()
 
     def join() -> None:
-        thread.join(60)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
     return join

@@ -31,6 +31,7 @@ from application.runs_execute import LEASE_SECONDS, Worker
 from application.runs_ports import Item, OutcomeRow
 from domain.envelope import Commit
 from domain.ids import StreamId, derived_key
+from tests.patience import PATIENCE_S
 from tests.run_house import ANN, BERT, events_of_members, have_members, open_runs
 
 KILLS = int(os.environ.get("BACKOFFICE_KILLS", "40"))
@@ -38,7 +39,6 @@ SEED = int(os.environ.get("BACKOFFICE_SEED", "20261121"))
 DAY = date(2026, 1, 20)
 MEMBERS = 2_400
 PART_SECONDS = 0.02
-PATIENCE_SECONDS = 90
 
 #: What a process does: open the database, and work; before each part it says something.
 Body = Callable[[str, StreamId, Connection], None]
@@ -76,7 +76,7 @@ def with_planners(runs: Runs) -> Runs:
     Return the runs with a crew that plans every page, however late it comes.
     """
     assert isinstance(runs.crew, Processes)
-    return replace(runs, crew=runs.crew._replace(wait_seconds=PATIENCE_SECONDS))
+    return replace(runs, crew=runs.crew._replace(wait_seconds=PATIENCE_S))
 
 
 class FlagAtTheEnd(Worker):
@@ -127,7 +127,7 @@ class Killer:
         return len(self.killed_pids)
 
     def until(self, is_done: Callable[[], bool], *, kills: int, processes: int = 2) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + PATIENCE_S
         while not is_done():
             assert time.monotonic() < end, "the run does not get to its end"
             started = [self._start() for _ in range(processes)]
@@ -137,8 +137,10 @@ class Killer:
                     if process.is_alive():
                         os.kill(process.pid, signal.SIGKILL)
                         self.killed_pids.append(process.pid)
+            if self.killed < kills:
+                end = time.monotonic() + PATIENCE_S  # as many rounds as there are kills to come
             for process, hears in started:
-                process.join(PATIENCE_SECONDS)
+                process.join(PATIENCE_S)
                 process.close()
                 hears.close()
 
@@ -147,7 +149,7 @@ class Killer:
         Wait for a drawn number of parts, and for a drawn moment of the next one: by its own pace, on any machine.
         """
         for _ in range(self._random.randint(1, self._parts_max)):
-            if not hears.poll(PATIENCE_SECONDS):
+            if not hears.poll(PATIENCE_S):
                 return
             try:
                 hears.recv()
@@ -290,6 +292,6 @@ def test_a_plan_in_several_processes_at_once_is_one_plan(make_database: Any, tem
             started.append((process, hears))
             says.close()
         for process, _ in started:
-            process.join(PATIENCE_SECONDS)
+            process.join(PATIENCE_S)
         assert sorted(process.exitcode or 0 for process, _ in started) == [0, 1, 1]
         assert len(runs.book.between(DAY, DAY)) == 1

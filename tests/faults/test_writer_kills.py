@@ -16,6 +16,7 @@ import time
 from collections import Counter as Count
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,7 @@ from application.ports import Answer
 from domain.envelope import Envelope
 from domain.errors import Unavailable
 from tests.faults.writers import KEY, Plan, answered, number_of, start, streams_of
+from tests.patience import PATIENCE_S, eventually
 from tests.small_aggregate import COUNTER, Counted, change, command_id, commit, counted, counter
 
 KILLS = int(os.environ.get("BACKOFFICE_KILLS", "60"))
@@ -60,15 +62,18 @@ def kill_writers(database: Database, notes: Path, *, with_command_id: bool) -> F
         )
         for n in range(WRITERS)
     ]
-    running = [start(plan) for plan in plans]
+    running, before = [start(plan) for plan in plans], [0] * WRITERS
     for _ in range(KILLS):
-        time.sleep(chance.uniform(0.005, 0.06))
         victim = chance.randrange(WRITERS)
+        if chance.random() < 0.7:  # often one that is at work, however slow the machine is
+            eventually(partial(has_answered_more, plans[victim], before[victim]))
+        time.sleep(chance.uniform(0.005, 0.06))
         if chance.random() < 0.75:
             pid = running[victim].pid
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
             running[victim].join()
+            before[victim] = answered(plans[victim])
             running[victim] = start(plans[victim])
         else:
             end_sessions_of(database, victim)
@@ -79,6 +84,10 @@ def kill_writers(database: Database, notes: Path, *, with_command_id: bool) -> F
     with PostgresStore(database, aggregates=[COUNTER], master=KEY) as store:
         assert store.heads_equal_replay(COUNTER)
         return compare(plans, all_events(store))
+
+
+def has_answered_more(plan: Plan, before: int) -> bool:
+    return answered(plan) > before
 
 
 def end_sessions_of(database: Database, writer: int) -> None:
@@ -94,7 +103,7 @@ def finish(plans: list[Plan]) -> None:
     """
     last = [start(msgspec.structs.replace(plan, commands=answered(plan) + 1)) for plan in plans]
     for process in last:
-        process.join(30)
+        process.join(PATIENCE_S)
         assert process.exitcode == 0
 
 

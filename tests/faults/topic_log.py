@@ -16,6 +16,8 @@ import psycopg
 import yaml
 from confluent_kafka import Consumer, TopicPartition
 
+from tests.patience import PATIENCE_S
+
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 _DIGITS = 19
 
@@ -78,12 +80,14 @@ def read_all(bootstrap: str, topics: Mapping[str, int], *, from_offset: int = 0)
     """
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "a-stranger", "enable.auto.commit": False})
     places = [TopicPartition(topic, number, from_offset) for topic, count in topics.items() for number in range(count)]
-    ends = {(place.topic, place.partition): consumer.get_watermark_offsets(place, timeout=10)[1] for place in places}
+    ends = {
+        (place.topic, place.partition): consumer.get_watermark_offsets(place, timeout=PATIENCE_S)[1] for place in places
+    }
     open_places = {place for place, end in ends.items() if end > from_offset}
     consumer.assign([place for place in places if (place.topic, place.partition) in open_places])
     found: list[Record] = []
     while open_places:
-        message = consumer.poll(10)
+        message = consumer.poll(PATIENCE_S)
         assert message is not None, f"nothing comes, and {len(open_places)} partitions are not at their end"
         assert message.error() is None, message.error()
         headers = tuple((name, bytes(value)) for name, value in message.headers() or ())

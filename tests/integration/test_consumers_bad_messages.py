@@ -34,6 +34,7 @@ from tests.consumer_material import (
     stands,
 )
 from tests.contracts.published_samples import envelope, event_types, sample
+from tests.patience import PATIENCE_S
 
 MakeTopic = Callable[..., str]
 A_YEAR_MS = 366 * 24 * 3600 * 1000
@@ -100,7 +101,7 @@ def send_large(kafka: Kafka, topic: str, out: Out) -> None:
     producer = clients.producer(kafka.address, max_request_size=4_194_304)
     producer.send(
         topic, value=out.value, key=out.key, headers=out.headers, partition=0, timestamp_ms=out.timestamp_ms
-    ).get(20)
+    ).get(PATIENCE_S)
     producer.close()
 
 

@@ -23,6 +23,7 @@ from psycopg.conninfo import make_conninfo
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.programs import SYSTEM_PLACE
 from domain.errors import Unavailable, Unreadable
+from tests.patience import PATIENCE_S
 from tests.servers import FAST, SessionFolder
 
 ROOT = os.geteuid() == 0
@@ -136,7 +137,7 @@ def test_a_server_that_was_never_made_has_nothing_to_stop(tmp_path):
 def test_processes_that_start_at_once_share_one_server(folder):
     place = folder / "together"
     started = [starter(place) for _ in range(4)]
-    pids = {process.communicate(timeout=60)[0].strip() for process in started}
+    pids = {process.communicate(timeout=PATIENCE_S)[0].strip() for process in started}
     EmbeddedServer(place).stop()
     assert [process.returncode for process in started] == [0, 0, 0, 0]
     assert len(pids) == 1
@@ -200,7 +201,7 @@ with SessionFolder() as folder:
     server = EmbeddedServer(folder / "postgres", settings=FAST)
     server.start()
     print(folder, server.status().pid, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

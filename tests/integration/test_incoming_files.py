@@ -5,8 +5,6 @@ Files that people hand in, and the quarantine of those that were rejected.
 from __future__ import annotations
 
 import os
-import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,16 +25,17 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "growing.jsonl"
     path.write_bytes(b"{}\n")
 
-    def grow() -> None:
-        time.sleep(0.3)
-        with path.open("ab") as file:
-            file.write(b"{}\n")
+    class GrowsMeanwhile(SystemClock):
+        def now(self) -> datetime:
+            """
+            Asked between the first look at the file and its content.
+            """
+            with path.open("ab") as file:
+                file.write(b"{}\n")
+            return super().now()
 
-    writer = threading.Thread(target=grow)
-    writer.start()
     with pytest.raises(StillGrowing):
-        read_file(path, clock=SystemClock())
-    writer.join()
+        read_file(path, clock=GrowsMeanwhile())
     assert read_file(path, clock=SystemClock()) == b"{}\n{}\n"
 
 

@@ -17,7 +17,7 @@ from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError, UnknownTo
 from adapters.kafka import clients, jvm
 from adapters.kafka.broker import Kafka
 from adapters.kafka.clients import BrokerUnavailable, ClusterView, RateLimit
-from tests.kafka_servers import eventually
+from tests.patience import PATIENCE_S, eventually
 
 MakeTopic = Callable[..., str]
 
@@ -25,13 +25,13 @@ MakeTopic = Callable[..., str]
 def test_what_a_producer_of_ours_sent_a_consumer_of_ours_reads(kafka: Kafka, make_topic: MakeTopic) -> None:
     topic = make_topic(kafka, partitions=3)
     producer = clients.producer(kafka.address)
-    producer.send(topic, b"value", key=b"key", headers=[("ce_type", b"test")], partition=2).get(5)
+    producer.send(topic, b"value", key=b"key", headers=[("ce_type", b"test")], partition=2).get(PATIENCE_S)
     producer.close()
     consumer = clients.consumer(kafka.address, group=None)
     partition = TopicPartition(topic, 2)
     consumer.assign([partition])
     consumer.seek(partition, 0)
-    (record,) = consumer.poll(timeout_ms=5000)[partition]
+    (record,) = consumer.poll(timeout_ms=int(PATIENCE_S * 1000))[partition]
     consumer.close()
     assert (record.key, record.value, record.headers) == (b"key", b"value", [("ce_type", b"test")])
 

@@ -53,7 +53,7 @@ from schedulers.legal_calendar import LEGAL_CALENDAR
 from tests.faults import topic_log
 from tests.faults.relays import Writer
 from tests.faults.topic_log import Found, Record
-from tests.kafka_servers import eventually
+from tests.patience import PATIENCE_S, eventually
 from tests.table import cases
 
 ROOT = Path(__file__).parents[2]
@@ -97,9 +97,9 @@ def relay_on(database: Database, kafka: Kafka | str, **options: Any) -> Relay:
 def run_until_published(relay: Relay) -> None:
     thread = threading.Thread(target=relay.run)
     thread.start()
-    wait_until_published(relay.positions, within_s=30, thread=thread)
+    wait_until_published(relay.positions, within_s=PATIENCE_S, thread=thread)
     relay.stop.set()
-    thread.join(20)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 
@@ -249,7 +249,7 @@ def test_a_relay_without_a_broker_waits_says_so_and_stops_at_once_when_told(
     eventually(lambda: metrics.waiting_for == "the broker")
     assert 'waits_for="the broker"} 1.0' in metrics.text()
     relay.stop.set()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     said = [record.getMessage() for record in caplog.records if record.name == "consumers.relay"]
     assert len(said) == 1, "one line for one outage"
@@ -264,16 +264,16 @@ def test_a_broker_that_stops_is_waited_for_and_the_store_shows_it(own_kafka: Kaf
     relay = relay_on(database, topics, deadline_s=1.0)
     thread = threading.Thread(target=relay.run)
     thread.start()
-    wait_until_published(relay.positions, within_s=30)
+    wait_until_published(relay.positions, within_s=PATIENCE_S)
     topics.kill()
     writer.write(5)
     eventually(lambda: relay.positions.standing().waits_for == "the broker")
     assert relay.positions.standing().lag_events > 0
     topics.start()
-    wait_until_published(relay.positions, within_s=30)
+    wait_until_published(relay.positions, within_s=PATIENCE_S)
     assert relay.positions.standing().waits_for == ""
     relay.stop.set()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert topic_log.check(log_of(topics), topic_log.expected(database.url)) == Found()
 
 
@@ -282,11 +282,11 @@ def test_a_broker_that_stops_is_waited_for_and_the_store_shows_it(own_kafka: Kaf
 
 def test_one_relay_holds_and_who_was_overtaken_can_move_nothing(database: Database) -> None:
     written(database, 1)
-    positions = RelayPositions(database, LIVE, lease_seconds=0.2)
+    positions, short = (RelayPositions(database, LIVE, lease_seconds=seconds) for seconds in (PATIENCE_S, 0.2))
     first = positions.take("one")
     with pytest.raises(HeldByAnother):
         positions.take("two")
-    assert positions.take("one").epoch == first.epoch + 1, "one process may take again from itself"
+    assert short.take("one").epoch == first.epoch + 1, "one process may take again from itself"
     eventually(lambda: positions.standing().holder is None)
     second = positions.take("two")
     now = datetime(2026, 11, 1, tzinfo=UTC)
@@ -422,7 +422,7 @@ def test_lag_and_the_age_of_the_oldest_event_are_served_over_http(database: Data
     metrics.look_up(positions.standing, lambda: oldest.replace(year=oldest.year + 1))
     server, thread = metrics.serve(0)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=PATIENCE_S) as answer:
             text = answer.read().decode()
     finally:
         server.shutdown()
@@ -474,15 +474,17 @@ def test_the_command_publishes_until_sigterm_and_status_shows_it(
 ) -> None:
     clear(topics)
     last = written(database, 10)
-    made, _ = _command(database, topics.address, tmp_path, "topics", "create", "--one-broker").communicate(timeout=60)
+    made, _ = _command(database, topics.address, tmp_path, "topics", "create", "--one-broker").communicate(
+        timeout=PATIENCE_S
+    )
     assert made.count("made") == 6
     relay = _command(database, topics.address, tmp_path, "relay", "--one-broker")
-    wait_until_published(RelayPositions(database, LIVE), within_s=30)
+    wait_until_published(RelayPositions(database, LIVE), within_s=PATIENCE_S)
     relay.send_signal(signal.SIGTERM)
-    out, err = relay.communicate(timeout=20)
+    out, err = relay.communicate(timeout=PATIENCE_S)
     assert (relay.returncode, out) == (0, f"Published up to position {last}; 0 events left.\n"), err
     status = _command(database, topics.address, tmp_path, "status", "--json")
-    answered, problem = status.communicate(timeout=30)
+    answered, problem = status.communicate(timeout=PATIENCE_S)
     assert status.returncode == 0, (answered, problem)
     shown = msgspec.json.decode(answered)
     assert shown["last_position"] == last
@@ -500,7 +502,7 @@ def test_a_refusal_of_the_command_is_one_sentence_and_one_code(
 ) -> None:
     written(database, 1)
     process = _command(database, NOBODY, tmp_path, *words.split())
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (code, "")
     assert sentence in err
     assert len(err.strip().splitlines()) == 1, err

@@ -36,6 +36,7 @@ from domain.parameters import NotChecked, NoValue, Parameters
 from domain.run import Control, NotApproved, OtherDigest, OwnPlan
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from schedulers.jobs.invitations import INVITATIONS
+from tests.patience import PATIENCE_S
 from tests.run_house import (
     ANN,
     BERT,
@@ -107,7 +108,7 @@ def test_the_same_facts_give_the_same_plan_and_the_same_events_with_one_worker_o
         url = make_database(like=template)
         with open_runs(url) as opened:
             assert isinstance(opened.crew, Processes)
-            runs = replace(opened, crew=opened.crew._replace(wait_seconds=60))
+            runs = replace(opened, crew=opened.crew._replace(wait_seconds=PATIENCE_S))
             have_members(runs, 4_500)
             # Some are passed over, for two reasons, so that payment numbers do not go by the place in the page.
             record(runs, AFFILIATION, {affiliation(n): owes(2026) for n in range(0, 4_500, 7)})
@@ -136,7 +137,7 @@ def test_a_helper_that_reads_another_law_plans_nothing(plain: Runs) -> None:
     have_members(plain, 20)
     key = RunKey(job="deadline", business_date=NOVEMBER, round=1)
     planning = Planning(run=StreamId(derived_key("none")), key=key, first_ogm=0, law_used=())
-    crew, pages = plain.crew._replace(wait_seconds=60), iter([[affiliation(0)]])
+    crew, pages = plain.crew._replace(wait_seconds=PATIENCE_S), iter([[affiliation(0)]])
     with pytest.raises(LawChanged):
         next(crew.plan(planning, here=None, pages=pages, reached=Reached(), workers=2))  # type: ignore[arg-type]
 

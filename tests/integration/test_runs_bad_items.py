@@ -4,7 +4,6 @@ What one bad item, another writer or a hung worker does to a run: it is named, a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -31,6 +30,7 @@ from domain.parameters import Parameters
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from schedulers.jobs.invitations import INVITATIONS
 from schedulers.jobs.reminders import REMINDERS
+from tests.patience import eventually
 from tests.run_house import (
     ANN,
     BERT,
@@ -186,9 +186,9 @@ def test_a_worker_that_hangs_is_ended_by_the_database_and_its_chunk_is_free_agai
 
     def hang() -> None:
         with plain.store.transaction(commit) as unit:
-            assert plain.book.claim(unit, planned.run, 1, worker="hung", seconds=1)
+            assert plain.book.claim(unit, planned.run, 1, worker="hung", seconds=2)
             assert plain.book.open_chunk(planned.run) is None
-            time.sleep(1.5)
+            eventually(lambda: plain.book.open_chunk(planned.run) is not None)  # only when it was let go
             plain.book.chunk_items(unit, planned.run, Chunk(1, 1, 3))
 
     with pytest.raises(Unavailable):

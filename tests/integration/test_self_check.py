@@ -16,6 +16,7 @@ from adapters.postgres.database import OWNER, Database
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.migrate import migrate
 from adapters.postgres.self_check import Surroundings, quick_check, self_check
+from tests.patience import eventually
 from tests.servers import SessionFolder
 
 
@@ -78,13 +79,13 @@ def test_a_server_that_does_not_wait_for_its_disk_is_named(as_made, around, sett
         session.execute(f"ALTER SYSTEM SET {setting} = off")
         session.execute("SELECT pg_reload_conf()")
     try:
-        _until(lambda: setting in bad(quick_check(as_made, around)))
+        eventually(lambda: setting in bad(quick_check(as_made, around)))
         assert harm in bad(quick_check(as_made, around))[setting]
     finally:
         with as_made.connect(None, autocommit=True) as session:
             session.execute(f"ALTER SYSTEM RESET {setting}")
             session.execute("SELECT pg_reload_conf()")
-        _until(lambda: quick_check(as_made, around) == [])
+        eventually(lambda: quick_check(as_made, around) == [])
 
 
 def test_commits_that_are_not_awaited_are_named(database, around):
@@ -173,10 +174,3 @@ def test_an_ended_session_is_no_crash_of_the_check(as_made):
 
     found = bad(self_check(as_made, Surroundings({}, Cutting(), Path("/"))))
     assert "was lost" in found["database"]
-
-
-def _until(done) -> None:
-    for _ in range(100):
-        if done():
-            return
-    raise AssertionError("it did not happen")

@@ -26,7 +26,8 @@ from adapters.kafka.broker import FAST, Kafka
 from adapters.kafka.registry import Registry
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.stack import ServerPart, State
-from tests.kafka_servers import TEST_SETTINGS, eventually
+from tests.kafka_servers import TEST_SETTINGS
+from tests.patience import PATIENCE_S, eventually
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -162,7 +163,7 @@ print(part.pid)
 
 def test_two_programs_that_start_it_at_once_get_one_broker(folder: Path) -> None:
     both = [starter(folder) for _ in range(2)]
-    pids = {process.communicate(timeout=60)[0] for process in both}
+    pids = {process.communicate(timeout=PATIENCE_S)[0] for process in both}
     (part,) = stack.status(folder, only_kafka(folder))
     assert pids == {f"{part.pid}\n"}
     assert len(jvm.find(folder / "kafka")) == 1
@@ -260,10 +261,10 @@ def test_three_brokers_go_on_when_the_leader_dies_and_are_whole_again_when_it_is
 ) -> None:
     topic = make_topic(kafka_cluster)
     producer = clients.producer(kafka_cluster.address)
-    producer.send(topic, b"before", partition=0).get(10)
+    producer.send(topic, b"before", partition=0).get(PATIENCE_S)
     leader = kafka_cluster_leader(kafka_cluster, topic)
     kafka_cluster.kill(leader)
-    producer.send(topic, b"without it", partition=0).get(20)
+    producer.send(topic, b"without it", partition=0).get(PATIENCE_S)
     assert not kafka_cluster.is_ready()
     assert kafka_cluster_leader(kafka_cluster, topic) != leader
     kafka_cluster.start_node(leader)
@@ -301,7 +302,7 @@ def test_a_broker_of_a_test_run_that_is_killed_does_not_outlive_it(tmp_path: Pat
     ]
     run = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
-        eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "", within_s=60)
+        eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
     finally:
         os.kill(run.pid, signal.SIGKILL)
         run.wait()
@@ -323,5 +324,5 @@ def post_json(url: str, body: object) -> Any:
 
 def ask(request: urllib.request.Request) -> Any:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(request, timeout=10) as answer:
+    with direct.open(request, timeout=PATIENCE_S) as answer:
         return json.load(answer)

@@ -32,6 +32,7 @@ from application.ports import Loaded, WrittenMeanwhile
 from domain.aggregates import AGGREGATES
 from domain.personal import ERASED
 from formats.stored import MisshapenEvent, UnknownEventType, UnstorableEvent
+from tests.patience import PATIENCE_S
 from tests.small_aggregate import (
     COUNTER,
     ON,
@@ -175,7 +176,7 @@ def test_a_large_append_over_the_socket_does_not_hang(store: PostgresStore, even
         done.set()
 
     threading.Thread(target=append, daemon=True).start()
-    assert done.wait(60), "the append hangs"
+    assert done.wait(PATIENCE_S), "the append hangs"
     assert store.feed.high_water() == events
 
 

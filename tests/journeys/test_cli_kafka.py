@@ -20,7 +20,7 @@ from formats.contract import contract
 from tests.cli import Cli, schema_path
 from tests.consumer_material import Out, send
 from tests.journeys.test_cli_docs import every_command
-from tests.kafka_servers import eventually
+from tests.patience import PATIENCE_S, eventually
 from tests.world import World, paid
 
 AFFILIATIONS = "backoffice.zorgkas-affiliation.v1"
@@ -79,10 +79,10 @@ def test_topics_relay_consumers_and_dead_letters_answer_as_their_schemas_say(cli
 def published_while_it_runs(cli: Cli) -> None:
     relay = cli.start("relay", "--one-broker", "--json")
     try:
-        eventually(lambda: cli.json("status")["relays"][0]["lag_events"] == 0, within_s=60)
+        eventually(lambda: cli.json("status")["relays"][0]["lag_events"] == 0)
     finally:
         relay.send_signal(signal.SIGINT)
-        answer, said = relay.communicate(timeout=60)
+        answer, said = relay.communicate(timeout=PATIENCE_S)
     assert relay.returncode == 0, said
     schema = json.loads(schema_path("relay").read_text(encoding="utf-8"))
     Draft202012Validator(schema).validate(json.loads(answer))

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ import pytest
 from adapters.postgres.database import Database
 from tests.cli import ROOT, Cli, command_of
 from tests.cli_fund import FULL, five_members, newcomer, write_commands
+from tests.patience import PATIENCE_S, eventually
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_an_import_that_is_stopped_ends_after_a_part_and_goes_on_where_it_was(
     with cli.start("import", path, "--on", "2025-01-15") as process:
         wait_for(cli, 1_000)
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, err
     assert err.splitlines()[-1] == "backoffice: Stopped. Give the same command again: it goes on where it was."
     assert "Traceback" not in err
@@ -155,13 +155,13 @@ def test_an_import_that_is_stopped_ends_after_a_part_and_goes_on_where_it_was(
 
 def wait_for(cli: Cli, answers: int) -> None:
     with Database(cli.environment["BACKOFFICE_DATABASE_URL"]) as database:
-        for _ in range(600):
+
+        def has_begun() -> bool:
             with database.session() as session:
-                row = session.execute("SELECT count(*) FROM answers").fetchone()
-            if row and row[0] >= answers:
-                return
-            time.sleep(0.02)
-    pytest.fail("the import did not begin")
+                (found,) = session.execute("SELECT count(*) FROM answers").fetchone() or (0,)
+            return bool(found >= answers)
+
+        eventually(has_begun)
 
 
 def test_two_workers_do_a_run_and_a_program_reads_the_answer(cli: Cli, tmp_path: Path) -> None:

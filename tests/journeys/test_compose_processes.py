@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.cli import ROOT, Cli, as_url
-from tests.kafka_servers import eventually
+from tests.patience import PATIENCE_S, eventually
 
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
@@ -60,7 +60,7 @@ def test_our_processes_come_up_stay_work_and_go_down(services: dict[str, Cli]) -
     with started(services) as processes:
         recorded = services["schedule"].json("status")["last_position"]
         assert recorded > 0
-        eventually(lambda: followed(services["relay"]), within_s=60)
+        eventually(lambda: followed(services["relay"]))
         for name in OURS:
             checked = services[name].process(*json.loads(HEALTH)[3:])
             assert (processes[name].poll(), checked.returncode) == (None, 0), checked.stderr
@@ -87,5 +87,5 @@ def started(services: dict[str, Cli]) -> Iterator[dict[str, subprocess.Popen[str
     finally:
         for process in processes.values():
             process.terminate()
-        said = {name: process.communicate(timeout=60)[1] for name, process in processes.items()}
+        said = {name: process.communicate(timeout=PATIENCE_S)[1] for name, process in processes.items()}
     assert {name: (process.returncode, said[name]) for name, process in processes.items() if process.returncode} == {}

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 
 from application.runs_execute import Limits
 from tests.cli import Cli, schema_path
-from tests.kafka_servers import eventually
+from tests.patience import PATIENCE_S, eventually
 from tests.world import World, paid
 
 
@@ -39,7 +39,7 @@ def answer_of(process: subprocess.Popen[str], name: str, *, by: signal.Signals =
     Stop a process as the system does, and return its answer, held against its schema.
     """
     process.send_signal(by)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     Draft202012Validator(json.loads(schema_path(name).read_text(encoding="utf-8"))).validate(json.loads(out))
     return json.loads(out)
@@ -48,11 +48,11 @@ def answer_of(process: subprocess.Popen[str], name: str, *, by: signal.Signals =
 def test_the_projector_follows_what_is_recorded_until_it_is_stopped(world: World, cli: Cli) -> None:
     process = cli.start("projector", "--json")
     try:
-        eventually(lambda: _behind(cli) == 0, within_s=60)
+        eventually(lambda: _behind(cli) == 0)
         world.run("invitations", on=date(2025, 1, 20))
         asks = world.asked("invitation", 2025)
         world.bank(date(2025, 3, 3), [paid(asks[0][2], asks[0][3], value_date=date(2025, 3, 3))])
-        eventually(lambda: _behind(cli) == 0, within_s=60)
+        eventually(lambda: _behind(cli) == 0)
     finally:
         answer = answer_of(process, "projector")
     assert all(model["behind"] == 0 for model in answer["models"])
@@ -77,7 +77,7 @@ def test_a_worker_does_what_others_started_and_nothing_that_was_not(world: World
         time.sleep(2.5)  # it looks every second
         assert runs.state(run).phase == "approved"
         runs.start(run, as_of=date(2025, 1, 20), actor="an", limits=Limits())
-        eventually(lambda: runs.state(run).phase == "executed", within_s=60)
+        eventually(lambda: runs.state(run).phase == "executed")
     finally:
         answer = answer_of(process, "worker", by=signal.SIGINT)
     assert answer["runs"] == [str(run)]

@@ -19,6 +19,7 @@ from adapters.kafka.schema_registry import SchemaRegistry
 from formats.contract import Schema, contract
 from tests.consumer_material import Out, life_of, messages, send
 from tests.integration.test_consumers import publish_all
+from tests.patience import PATIENCE_S
 from tests.world import World, paid
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "subscribers" / "examples"
@@ -27,7 +28,11 @@ sys.path.insert(0, str(EXAMPLES))
 
 def example(name: str, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *arguments], capture_output=True, text=True, timeout=90, check=False
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout

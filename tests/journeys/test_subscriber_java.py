@@ -26,6 +26,7 @@ from adapters.kafka.schema_registry import SchemaRegistry
 from formats.contract import SCHEMAS, Schema, contract
 from tests.consumer_material import Out, life_of, messages, send
 from tests.integration.test_consumers import publish_all
+from tests.patience import PATIENCE_S
 from tests.world import World, paid
 
 ROOT = SCHEMAS.parent
@@ -45,7 +46,7 @@ class Java(NamedTuple):
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"
         command = [maven.java(), *QUICK, quiet, "-cp", self.class_path, "PremiumTotals", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
     def totals(self, *arguments: object) -> Any:
         done = self.run(*arguments)
@@ -61,7 +62,7 @@ def java(tmp_path_factory: pytest.TempPathFactory) -> Java:
     done = subprocess.run(
         [maven.java(), *QUICK, "-jar", compiler, "-source", "17", "-target", "17", "-proc:none", "-failOnWarning",
          "-cp", class_path, "-d", classes, SOURCE],
-        capture_output=True, text=True, timeout=90, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     return Java(os.pathsep.join([str(classes), class_path]))
