@@ -46,5 +46,8 @@ class MemberFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def is_cm_member_on(self, day: date) -> bool:
         return any(day in period for period in self.cm_membership)
 
+    def has_died_by(self, day: date) -> bool:
+        return self.died_on is not None and self.died_on <= day
+
     def had_verhoogde_tegemoetkoming_on(self, day: date) -> bool:
         return any(day in period for period in self.verhoogde_tegemoetkoming)

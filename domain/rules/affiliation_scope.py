@@ -43,7 +43,7 @@ def scope_in(*, year: int, member: MemberFacts, as_of: date, law: Parameters) ->
 
     Rules: ZK-1, ZK-2, ZK-9, ZK-10, ZP-17. Law: decree of 18 May 2018, art. 42-44.
     """
-    if member.died_on is not None and member.died_on <= as_of:
+    if member.has_died_by(as_of):
         return OutOfScope(reason="died", basis=Basis(rules=("ZP-17",)))
     if member.birth_year is None:
         return OutOfScope(reason="birth_year_unknown", basis=Basis(rules=("ZK-1",)))

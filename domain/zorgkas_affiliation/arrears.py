@@ -90,7 +90,7 @@ def close_year(
     """
     # `law` stands in the signature of every job; the last day was fixed when the year was charged.
     del law
-    if member.died_on is not None and member.died_on <= as_of:
+    if member.has_died_by(as_of):
         return PassedOver(reason="died", basis=Basis(rules=("ZP-17", "ZB-11")))
     until_december = (owed for owed in state.years if owed.year < year and owed.last_day.month == _DECEMBER)
     this = state.owed(year)
@@ -160,7 +160,7 @@ def write_registered_letter(
     last_day, by = rules.letter_by(letter_year=as_of.year, law=law)
     if as_of > last_day:
         raise LetterTooLate(as_of=as_of, letter_by=last_day)
-    if member.died_on is not None and member.died_on <= as_of:
+    if member.has_died_by(as_of):
         return PassedOver(reason="died", basis=Basis(rules=("ZP-17", "ZB-11")))
     if state.kind != "mandatory":
         reason = "voluntary" if state.kind == "voluntary" else "not_affiliated"
@@ -208,7 +208,7 @@ def post_letter(
 
 
 def _why_not_reminded(state: Affiliation, owed: YearOwed | None, *, member: MemberFacts, as_of: date) -> str:
-    if member.died_on is not None and member.died_on <= as_of:
+    if member.has_died_by(as_of):
         return "died"
     if owed is None:
         return "not_charged"

@@ -134,7 +134,7 @@ def correct_report(
         return _passed("not_reported", values)
     if letter.corrected:
         return _passed("already_corrected", values)
-    died = member.died_on is not None and member.died_on <= as_of
+    died = member.has_died_by(as_of)
     if len(_unpaid(state, letter, until=until)) >= minimum:
         # A death is told to the Agency by a person: the report was right on its day (open question 8).
         return _passed("died" if died else "still_unpaid", values)
@@ -223,7 +223,7 @@ def _letter_of(state: Affiliation, year: int) -> Letter | None:
 
 
 def _why_not_reported(letter: Letter | None, *, member: MemberFacts, as_of: date, letter_by: date) -> str:
-    if member.died_on is not None and member.died_on <= as_of:
+    if member.has_died_by(as_of):
         return "died"
     if letter is None:
         return "no_letter"
