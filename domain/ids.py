@@ -98,22 +98,23 @@ def derived_id(kind: Kind, *facts: str) -> StreamId:
     """
     Return the id that these facts always give, such as a bank account by its IBAN: the same facts, the same stream.
     """
-    digest = hashlib.sha256("\x1f".join(facts).encode()).digest()
-    number = int.from_bytes(digest[:16], "big")
-    number = (number & ~(0xF << 76)) | (0x8 << 76)  # version 8: made by a rule of our own (RFC 9562)
-    number = (number & ~(0x3 << 62)) | (0x2 << 62)
-    return StreamId(_from_int((number & ~_TAIL_MASK) | (kind << 16)))
+    return StreamId(_from_int((_version_8(facts) & ~_TAIL_MASK) | (kind << 16)))
 
 
 def derived_key(*facts: str) -> UUID:
     """
     Return a deterministic id for an effect or a command, such as one letter of one run: sent twice, it is the same one.
     """
-    digest = hashlib.sha256("\x1f".join(facts).encode()).digest()
-    number = int.from_bytes(digest[:16], "big")
+    return _from_int(_version_8(facts))
+
+
+def _version_8(facts: tuple[str, ...]) -> int:
+    """
+    Return a UUID of version 8, made by a rule of our own (RFC 9562), as its number.
+    """
+    number = int.from_bytes(hashlib.sha256("\x1f".join(facts).encode()).digest()[:16], "big")
     number = (number & ~(0xF << 76)) | (0x8 << 76)
-    number = (number & ~(0x3 << 62)) | (0x2 << 62)
-    return UUID(int=number)
+    return (number & ~(0x3 << 62)) | (0x2 << 62)
 
 
 def _from_int(number: int) -> UUID:
