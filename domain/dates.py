@@ -9,7 +9,7 @@ Half-open periods, the Belgian legal holidays, and the closing days of TARGET (t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -168,13 +168,3 @@ def first_on_or_after(day: date, is_open: Callable[[date], bool]) -> date:
     while not is_open(day):
         day += _DAY
     return day
-
-
-def days_from(start: date, *, until: date) -> Iterator[date]:
-    """
-    Yield every day from `start` up to and including `until`.
-    """
-    day = start
-    while day <= until:
-        yield day
-        day += _DAY

@@ -18,7 +18,6 @@ from domain.dates import (
     belgian_holidays,
     brussels_day,
     date_from_text,
-    days_from,
     easter_sunday,
     first_on_or_after,
     is_belgian_working_day,
@@ -132,13 +131,6 @@ def test_a_day_is_in_one_of_two_periods_that_meet_exactly_when_it_is_in_both_tog
     middle, end = start + timedelta(days=length), start + timedelta(days=2 * length)
     halves = (Period(start=start, end=middle), Period(start=middle, end=end))
     assert sum(day in half for half in halves) == (day in Period(start=start, end=end))
-
-
-@given(days, st.integers(min_value=0, max_value=400))
-def test_days_are_counted_up_to_and_including_the_last(start: date, length: int) -> None:
-    counted = list(days_from(start, until=start + timedelta(days=length)))
-    assert len(counted) == length + 1
-    assert (counted[0], counted[-1]) == (start, start + timedelta(days=length))
 
 
 def test_a_month_day_comes_back_every_year() -> None:
