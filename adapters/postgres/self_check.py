@@ -71,22 +71,6 @@ def self_check(database: Database, around: Surroundings) -> Sequence[Check]:
     return checks
 
 
-def quick_check(database: Database, around: Surroundings) -> Sequence[Check]:
-    """
-    Return what is bad among what every command looks at first: nothing that costs more than a few milliseconds.
-    """
-    checks = [_switch(around.environment)]
-    try:
-        with database.connect(None, autocommit=True) as session:
-            checks += _settings(session)
-        checks.append(_schema(database))
-    except BackofficeError as error:
-        checks.append(Check("database", False, str(error)))
-    except psycopg.OperationalError as error:
-        checks.append(Check("database", False, str(database.unavailable(error))))
-    return [check for check in checks if not check.ok]
-
-
 # --- This machine ----------------------------------------------------------------------------------------------------
 
 
