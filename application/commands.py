@@ -8,14 +8,16 @@ are the days that count; the day of business comes with the import.
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
+from domain.bank_movement import ExplainedAs
 from domain.facts import Region
 from domain.member import Language
+from domain.zorgkas_affiliation.happened import FineOutcome
 
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 #: The post refuses a field of more than 50 characters on a registered letter.
@@ -203,7 +205,7 @@ class ExplainMovement(Command, frozen=True, kw_only=True):
     """
 
     movement_id: UUID
-    as_what: Literal["bank_costs", "own_transfer", "refund_paid", "other"]
+    as_what: ExplainedAs
     reason: Reason
 
 
@@ -238,7 +240,7 @@ class FollowUpFine(Command, frozen=True, kw_only=True):
 
     member_id: str
     reference: Reference
-    outcome: Literal["appealed", "annulled", "paid", "in_instalments"]
+    outcome: FineOutcome
     happened_on: date
 
 

@@ -19,8 +19,11 @@ from domain.run import RUN, Closing, RunDateClosed
 if TYPE_CHECKING:
     from application.runs import Runs
 
-GROUNDS: Final[tuple[Closing, ...]] = ("not_ours", "done_elsewhere", "given_up")
-_WORDS: Final = {"not_ours": "was not ours", "done_elsewhere": "was done elsewhere", "given_up": "was given up"}
+_WORDS: Final[dict[Closing, str]] = {
+    "not_ours": "was not ours",
+    "done_elsewhere": "was done elsewhere",
+    "given_up": "was given up",
+}
 
 
 class NotOver(Refused):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -16,13 +16,12 @@ from console.finding import run_named
 from console.output import count, euros, facts, give, heading, out, progress, say, table
 from console.runs_show import figure, run_show, warn, warning_of
 from console.stopping import at_the_end_of_a_part
+from domain.run import Closing
 
 if TYPE_CHECKING:
     from application.runs_ports import Totals
     from console.answers_of_runs import Planned
-    from domain.run import Closing
 
-_GROUNDS = ("not_ours", "done_elsewhere", "given_up")
 _RUN = "RUN is a run's id, its first letters, or the name of a job: then its newest run."
 
 _workers = click.option(
@@ -146,7 +145,7 @@ def run_abandon(asked: Asked, run: str, reason: str) -> None:
 @run_command.command("close")
 @click.argument("job")
 @click.argument("year", type=click.IntRange(2001, 2200))
-@click.option("--because", type=click.Choice(_GROUNDS), required=True, help="Why it has no run here.")
+@click.option("--because", type=click.Choice(get_args(Closing)), required=True, help="Why it has no run here.")
 @click.option("--reason", required=True, help="In your own words; it is recorded.")
 @asks
 def run_close(asked: Asked, job: str, year: int, because: Closing, reason: str) -> None:

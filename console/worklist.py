@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
 import click
@@ -13,6 +13,7 @@ import click
 from console.asking import Asked, DateType, EurosType, MemberType, asks, back_office, day_of, deciding_day
 from console.exits import Exit
 from console.output import euros, facts, give, heading, out, say, table
+from domain.bank_movement import ExplainedAs
 from domain.ids import MemberId, StreamId, derived_key
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from application.commands import AnyCommand
     from console.answers import Suggested
 
-_AS_WHAT = ("bank_costs", "own_transfer", "refund_paid", "other")
 _MOVEMENT = click.argument("movement", type=click.UUID)
 _REASON = click.option("--reason", required=True, help="Why; it is recorded.")
 
@@ -144,7 +144,7 @@ def worklist_return(asked: Asked, movement: UUID, returned_on: date, reference: 
 
 @worklist_command.command("explain")
 @_MOVEMENT
-@click.option("--what", "as_what", type=click.Choice(_AS_WHAT), required=True, help="What it is.")
+@click.option("--what", "as_what", type=click.Choice(get_args(ExplainedAs)), required=True, help="What it is.")
 @_REASON
 @asks
 def worklist_explain(asked: Asked, movement: UUID, as_what: str, reason: str) -> None:

@@ -33,6 +33,7 @@ HeldBecause = Literal[
     "reversal_without_original",
     "not_our_member",
 ]
+ExplainedAs = Literal["bank_costs", "own_transfer", "refund_paid", "other"]
 
 
 class MovementHeld(Event, frozen=True, kw_only=True):
@@ -85,7 +86,7 @@ class MovementExplained(Event, frozen=True, kw_only=True):
     """
 
     explained_on: date
-    as_what: Literal["bank_costs", "own_transfer", "refund_paid", "other"]
+    as_what: ExplainedAs
     reason: str
 
 
@@ -265,7 +266,7 @@ def explain(
     state: BankMovementState,
     *,
     explained_on: date,
-    as_what: Literal["bank_costs", "own_transfer", "refund_paid", "other"],
+    as_what: ExplainedAs,
     reason: str,
 ) -> list[HappenedToMovement]:
     """

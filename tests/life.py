@@ -15,7 +15,7 @@ from domain.ids import derived_key
 from domain.money import Cents
 from domain.zorgkas_affiliation import decided
 from domain.zorgkas_affiliation import happened as h
-from domain.zorgkas_affiliation.happened import HappenedToAffiliation
+from domain.zorgkas_affiliation.happened import FineOutcome, HappenedToAffiliation
 from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
 from tests.builders import AN_OGM, LAW, a_member, barcode, movement
 
@@ -176,7 +176,7 @@ class Life:
             )
         )
 
-    def agency_tells_of_the_fine(self, outcome: decided.FineOutcome, *, on: date) -> list[str]:
+    def agency_tells_of_the_fine(self, outcome: FineOutcome, *, on: date) -> list[str]:
         reference = self.state.fines[-1].reference
         return self._tell(decided.follow_up_fine(self.state, reference=reference, outcome=outcome, happened_on=on))
 

@@ -33,7 +33,6 @@ from domain.zorgkas_affiliation.paying import (
 )
 from domain.zorgkas_affiliation.reporting import (
     FineOnImpossibleDay,
-    FineOutcome,
     FineWithoutReport,
     NoSuchFine,
     ReportTooEarly,
@@ -47,7 +46,6 @@ from domain.zorgkas_affiliation.reporting import (
 __all__ = [
     "CannotJoin",
     "FineOnImpossibleDay",
-    "FineOutcome",
     "FineWithoutReport",
     "InvitationOutOfSeason",
     "LetterTooLate",

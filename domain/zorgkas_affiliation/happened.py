@@ -20,6 +20,7 @@ from domain.personal import Personal
 # These names and fields are the storage format. Add, never rename: docs/decisions/0004.
 
 AffiliationKind = Literal["mandatory", "voluntary"]
+FineOutcome = Literal["appealed", "annulled", "paid", "in_instalments"]
 MatchedBy = Literal["ogm", "amount_and_iban", "person"]
 
 
@@ -315,7 +316,7 @@ class FineFollowedUp(Event, frozen=True, kw_only=True):
     """
 
     reference: str
-    outcome: Literal["appealed", "annulled", "paid", "in_instalments"]
+    outcome: FineOutcome
     happened_on: date
     basis: Basis
     letter_id: UUID | None = None

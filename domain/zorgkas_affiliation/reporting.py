@@ -20,6 +20,7 @@ from domain.zorgkas_affiliation.happened import (
     Allocation,
     FineFollowedUp,
     FineImposed,
+    FineOutcome,
     HappenedToAffiliation,
     ReportCorrected,
     ReportedToAgency,
@@ -27,8 +28,6 @@ from domain.zorgkas_affiliation.happened import (
 from domain.zorgkas_affiliation.remembered import Affiliation, Letter, YearOwed
 
 # --- What we decide --------------------------------------------------------------------------------------------------
-
-FineOutcome = Literal["appealed", "annulled", "paid", "in_instalments"]
 
 
 class ReportTooEarly(Refused):

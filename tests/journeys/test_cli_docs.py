@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
+from adapters.postgres.looking import WORKLISTS
 from console.__main__ import backoffice
 from console.answers import ANSWERS, json_schema
 from tests.cli import ROOT, schema_path
@@ -58,6 +59,16 @@ def held_against(path: Path, text: str, request: pytest.FixtureRequest) -> None:
 
 def test_the_reference_is_what_help_says(request: pytest.FixtureRequest) -> None:
     held_against(DOCS / "cli.md", reference(), request)
+
+
+def test_every_worklist_there_is_can_be_shown() -> None:
+    """
+    The names are written in the command too, which must not load the database's driver to say them.
+    """
+    show = next(command for path, command, _ in every_command() if path == "backoffice show worklist")
+    name = next(each for each in show.params if each.name == "name")
+    assert isinstance(name.type, click.Choice)
+    assert tuple(name.type.choices) == WORKLISTS
 
 
 @pytest.mark.parametrize("name", ANSWERS)
