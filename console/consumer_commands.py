@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +15,7 @@ from console.asking import Asked, asks, back_office
 from console.exits import Exit
 from console.output import count, facts, give, out, say, table
 from console.relay_commands import brokers_of
+from console.stopping import until_told
 from domain.errors import NotFound
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def _run(asked: Asked, backoffice: Backoffice, loop: Loop) -> None:
 
     quiet_logs()
     say(f"The consumer {loop.effect.name} runs; Ctrl-C stops it after what is under way.")
-    with _until_told(loop):
+    with until_told(loop.stop):
         loop.run()
     waiting = len(dead_letters.find(backoffice.database, loop.effect.name))
     answer = Consumed(consumer=loop.effect.name, messages=loop.taken, letters_waiting=waiting)
@@ -147,23 +146,6 @@ def _run(asked: Asked, backoffice: Backoffice, loop: Loop) -> None:
             out(f"{count(waiting, 'message')} could not be taken; see: backoffice dead-letters list")
 
     give(answer, show, as_json=asked.as_json)
-
-
-@contextmanager
-def _until_told(loop: Loop) -> Iterator[None]:
-    """
-    Let Ctrl-C and the system's signals end the loop after the batch that is under way.
-    """
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        loop.stop.set()
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 @contextmanager

@@ -4,11 +4,8 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -16,6 +13,7 @@ import click
 
 from console.asking import Asked, asks, back_office
 from console.output import count, give, out, say
+from console.stopping import until_told
 from domain.errors import BackofficeError, Conflict, Unavailable
 
 if TYPE_CHECKING:
@@ -36,8 +34,8 @@ def projector_command(asked: Asked) -> None:
     from adapters.postgres.looking import model_statuses
     from console.answers import Projected
 
-    read = 0
-    with back_office(asked) as backoffice, _until_told() as stop:
+    read, stop = 0, threading.Event()
+    with back_office(asked) as backoffice, until_told(stop):
         say("The projector runs; Ctrl-C stops it after what is under way.")
 
         def look() -> None:
@@ -64,7 +62,8 @@ def worker_command(asked: Asked) -> None:
 
     helped: dict[UUID, None] = {}
     refused: set[str] = set()
-    with back_office(asked) as backoffice, _until_told() as stop:
+    stop = threading.Event()
+    with back_office(asked) as backoffice, until_told(stop):
         say("The worker runs; Ctrl-C stops it after the part that is under way.")
 
         def look() -> None:
@@ -128,21 +127,3 @@ def _again_and_again(look: Callable[[], None], stop: threading.Event) -> None:
                 say(f"Waiting: {problem}")
             told = str(problem)
         stop.wait(_LOOK_SECONDS)
-
-
-@contextmanager
-def _until_told() -> Iterator[threading.Event]:
-    """
-    Let Ctrl-C and the system's signals set the event, which is looked at between parts.
-    """
-    told = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        told.set()
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield told
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +13,7 @@ import click
 from console.answers_of_kafka import ProjectionShown, Relayed, RelayShown, StatusShown, TopicShown, TopicsShown
 from console.asking import Asked, asks, back_office
 from console.output import count, facts, give, heading, out, say, table
+from console.stopping import until_told
 from domain.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def _run(asked: Asked, relay: Relay) -> None:
 
     quiet_logs()
     say(f"The relay {relay.positions.relay} runs; Ctrl-C stops it.")
-    with _said_aloud(), _until_told(relay):
+    with _said_aloud(), until_told(relay.stop):
         relay.run()
     standing = relay.positions.standing()
     moved = Relayed(relay=standing.relay, position=standing.position, lag_events=standing.lag_events)
@@ -128,24 +127,6 @@ def _run(asked: Asked, relay: Relay) -> None:
         lambda: out(f"Published up to position {moved.position}; {count(moved.lag_events, 'event')} left."),
         as_json=asked.as_json,
     )
-
-
-@contextmanager
-def _until_told(relay: Relay) -> Iterator[None]:
-    """
-    Let Ctrl-C and the system's signals end the relay after the page that is under way.
-    """
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        relay.stop.set()
-
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {each: signal.signal(each, stop) for each in signals}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Stopping cleanly: Ctrl-C or the system's signal is remembered, and obeyed at the
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -43,13 +44,28 @@ def at_the_end_of_a_part(tell: Callable[[str], None]) -> Iterator[Callable[[], N
         if asked:
             _raise(asked[0])
 
-    before = {each: signal.signal(each, remember) for each in _SIGNALS}
-    try:
+    with _handled_by(remember):
         yield check
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
     check()
+
+
+@contextmanager
+def until_told(stop: threading.Event) -> Iterator[None]:
+    """
+    Let Ctrl-C and the system's signals set the event, which whoever works looks at between parts.
+    """
+    with _handled_by(lambda _signal, _frame: stop.set()):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {each: signal.signal(each, handler) for each in _SIGNALS}
+    try:
+        yield
+    finally:
+        for each, usual in before.items():
+            signal.signal(each, usual)
 
 
 def _raise(number: int) -> None:
