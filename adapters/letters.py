@@ -41,7 +41,7 @@ SELECT stream, letter_id, amount_cents, withdrawn_on IS NOT NULL, withdrawn_beca
 FROM rm_letters.letter WHERE run = %s AND stream > %s ORDER BY stream LIMIT %s
 """
 _COUNT_SQL: Final = "SELECT count(*), coalesce(sum(amount_cents), 0)::bigint FROM rm_letters.letter WHERE run = %s"
-_ONE_SQL: Final = "SELECT stream FROM rm_letters.letter WHERE letter_id = %s"
+_ONE_SQL: Final = "SELECT stream, withdrawn_on IS NOT NULL FROM rm_letters.letter WHERE letter_id = %s"
 
 
 class NoLetters(Refused):
@@ -53,6 +53,12 @@ class NoLetters(Refused):
 class NoSuchLetter(NotFound):
     """
     There is no letter with that id; look it up in the manifest of its run, or with `backoffice show`.
+    """
+
+
+class LetterWithdrawn(Refused):
+    """
+    This letter was withdrawn before it was posted, so it is not to be sent; `backoffice show letter` says since when.
     """
 
 
@@ -98,6 +104,11 @@ class _Row(NamedTuple):
     posted: bool
 
 
+class _Place(NamedTuple):
+    stream: StreamId
+    withdrawn: bool
+
+
 def make_letters(
     backoffice: Backoffice,
     run: StreamId,
@@ -130,8 +141,12 @@ def make_letters(
 
 def make_letter(backoffice: Backoffice, letter_id: UUID) -> bytes:
     """
-    Return one letter as PDF, such as the invitation of who asked to join. Raises NoSuchLetter, LetterRefused.
+    Return one letter as PDF, such as the invitation of who asked to join, which stands in no run.
+
+    Raises NoSuchLetter, LetterWithdrawn, LetterRefused.
     """
+    if _place_of(backoffice, letter_id).withdrawn:
+        raise LetterWithdrawn
     return render_letter(contents_of_letter(backoffice, letter_id))
 
 
@@ -139,14 +154,18 @@ def contents_of_letter(backoffice: Backoffice, letter_id: UUID) -> LetterFacts:
     """
     Return what one letter says. Raises NoSuchLetter, LetterRefused.
     """
+    stream = _place_of(backoffice, letter_id).stream
+    events = _events(backoffice, [stream])
+    return contents_of(letter_id, affiliation=events[stream], member=events[_member(stream)], law=backoffice.law)
+
+
+def _place_of(backoffice: Backoffice, letter_id: UUID) -> _Place:
     backoffice.catch_up(("letters",))
     with backoffice.database.session() as session:
         found: Any = session.execute(_ONE_SQL, [letter_id]).fetchone()
     if found is None:
         raise NoSuchLetter(letter=letter_id)
-    stream = StreamId(found[0])
-    events = _events(backoffice, [stream])
-    return contents_of(letter_id, affiliation=events[stream], member=events[_member(stream)], law=backoffice.law)
+    return _Place(*found)
 
 
 def make_agency_file(backoffice: Backoffice, run: StreamId, *, directory: Path) -> ReportFile:

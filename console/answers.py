@@ -28,7 +28,7 @@ from application.suggesting import Suggestion
 from application.take_commands import Answered
 from console.answer import Answer
 from console.answers_of_kafka import ANSWERS_OF_KAFKA
-from console.answers_of_letters import LetterList, LettersMade, Proved
+from console.answers_of_letters import LetterList, LetterMade, LettersMade, Proved
 from console.answers_of_runs import (
     AgencyFile,
     DateClosed,
@@ -337,6 +337,7 @@ ANSWERS: Final[Mapping[str, type[Answer]]] = {
     "run list": RunList,
     "worker": Worked,
     "letters make": LettersMade,
+    "letters single": LetterMade,
     "letters list": LetterList,
     "letters proof": Proved,
     "today": Today,

@@ -38,6 +38,16 @@ class LettersMade(Answer, frozen=True, kw_only=True):
     left_out: Sequence[LeftOut]
 
 
+class LetterMade(Answer, frozen=True, kw_only=True):
+    """
+    `letters single`: the file of one letter and its SHA-256.
+    """
+
+    letter_id: UUID
+    path: str
+    sha256: str
+
+
 class LetterList(Answer, frozen=True, kw_only=True):
     """
     `letters list`: letters of a run.

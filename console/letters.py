@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import click
 
@@ -80,6 +82,29 @@ def _show_made(made: LettersMade) -> None:
     if made.left_out:
         heading("Not printed")
         table(("letter", "because"), [(each.letter_id, each.reason) for each in made.left_out[:50]])
+
+
+@letters_command.command("single")
+@click.argument("letter", type=click.UUID)
+@click.option("--to", "folder", type=click.Path(path_type=Path), help="The folder; without it letters/ under the home.")
+@asks
+def letters_single(asked: Asked, letter: UUID, folder: Path | None) -> None:
+    """
+    Make one letter, such as the invitation of who asked to join: it stands in no run. Made again, the bytes are the
+    same.
+
+    Example: ./backoffice letters single 5f0c2f58-0d3e-8a67-8f20-1b7f7a1d9f10
+    """
+    from adapters.letters import make_letter
+    from adapters.whole_files import write_whole
+    from console.answers_of_letters import LetterMade
+
+    with back_office(asked) as backoffice:
+        pdf = make_letter(backoffice, letter)
+        path = (folder or backoffice.settings.home / "letters") / f"{letter}.pdf"
+        write_whole(path, [pdf])
+    made = LetterMade(letter_id=letter, path=str(path), sha256=hashlib.sha256(pdf).hexdigest())
+    give(made, lambda: facts([("file", made.path), ("SHA-256", made.sha256)]), as_json=asked.as_json)
 
 
 @letters_command.command("list")

@@ -20,6 +20,7 @@ from adapters.letters import (
     MANIFEST,
     NOT_PRINTED,
     SUMMARY,
+    LetterWithdrawn,
     NoLetters,
     NoSuchLetter,
     contents_of_letter,
@@ -278,6 +279,8 @@ def test_a_letter_withdrawn_before_hand_over_is_left_out_and_named(fund, folder)
     made = make_letters(fund.backoffice, run, directory=folder)
     assert (first.letters, made.letters, made.total_cents) == (3, 2, 2 * 16400)
     assert [(one.letter_id, one.reason) for one in made.left_out] == [(letter, "withdrawn: paid")]
+    with pytest.raises(LetterWithdrawn):
+        make_letter(fund.backoffice, letter)
     assert str(letter) not in {row["letter_id"] for row in manifest_of(made.folder)}
     assert str(letter) in (made.folder / NOT_PRINTED).read_text()
     assert (folder / f"{made.folder.name}-replaced-{first.digest[:12]}").is_dir()

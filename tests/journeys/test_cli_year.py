@@ -12,6 +12,7 @@ import pytest
 from adapters.postgres.database import Database
 from tests.cli import Cli, settled
 from tests.cli_fund import (
+    CHOICE,
     FULL,
     PAYER,
     REDUCED,
@@ -218,6 +219,23 @@ def test_all_that_can_be_asked_in_json_fits_its_schema(invited: Cli, tmp_path: P
     planned = invited.json("run", "plan", "reminders", "--on", "2025-11-16")
     invited.json("run", "abandon", planned["run"][:12], "--reason", "tried out", "--yes")
     invited.json("run", "execute", "reminders", "--on", "2025-11-16", code=3)
+
+
+def test_who_asks_to_join_gets_an_invitation_that_stands_in_no_run(invited: Cli, tmp_path: Path) -> None:
+    asks = {"type": "AskToJoin", "command_id": "00000000-0000-4000-8000-000000000099", "member_id": CHOICE}
+    command = write_commands(tmp_path / "join.jsonl", [{**asks, "from_year": 2025}])
+    invited("import", command, "--on", "2025-02-10")
+    (letter,) = invited.json("show", "member", CHOICE)["letters"]
+    assert (letter["kind"], letter["run"]) == ("invitation", None)
+
+    made = invited.json("letters", "single", letter["letter_id"])
+    again = invited.json("letters", "single", letter["letter_id"], "--to", tmp_path / "again")
+
+    pdf = Path(made["path"])
+    assert pdf.read_bytes().startswith(b"%PDF-1.7")
+    assert pdf.stat().st_mode & 0o777 == 0o600
+    assert Path(again["path"]).read_bytes() == pdf.read_bytes()
+    assert invited.json("letters", "single", CHOICE, code=7)["error"]["code"] == "NoSuchLetter"
 
 
 def test_a_posted_letter_is_proved_by_the_file_of_the_post(invited: Cli, tmp_path: Path) -> None:
