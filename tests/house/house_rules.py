@@ -98,6 +98,21 @@ def no_today_in_tests(path: PurePosixPath, source: str) -> Iterator[str]:
                     yield f"{node.lineno}: {owner}.{name}; write the date that the test is about"
 
 
+_WAITS = {"eventually", "communicate", "urlopen", "wait_until_published"}
+
+
+def tests_wait_with_patience(path: PurePosixPath, source: str) -> Iterator[str]:
+    """
+    Seconds of a test's own are too few on some machine; there is one bound for all that must come.
+    """
+    for node in _nodes(path, source, "tests"):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args, keywords=keywords):
+                given = [*(args if name == "join" else []), *(each.value for each in keywords if name in _WAITS)]
+                if any(isinstance(each, ast.Constant) and isinstance(each.value, int | float) for each in given):
+                    yield f"{node.lineno}: {name} with seconds of its own; tests/patience.py has those of all tests"
+
+
 def only_the_console_prints(path: PurePosixPath, source: str) -> Iterator[str]:
     for node in _nodes(path, source, *(folder for folder in TOP if folder not in {"console", "tests"})):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
