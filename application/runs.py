@@ -105,7 +105,7 @@ class Runs:
             self.book.exclusively(unit, job)
             if self._next_round(job, business_date) != (key, follows):
                 raise PlannedMeanwhile(job=job)
-            first_ogm = self.book.first_ogm(unit) if work.takes_ogm else 0
+            first_ogm = self.book.set_ogms_aside(job) if work.takes_ogm else 0
             planning = Planning(run=run, key=key, first_ogm=first_ogm, law_used=law_used)
             frozen = self._freeze(unit, planning, work, follows, workers=workers, seen=seen)
             registered = Registered(
@@ -140,14 +140,14 @@ class Runs:
         Enter a frozen plan in the register, with its reasons and payment numbers, and record it.
         """
         self.book.register(unit, run)
-        if run.first_ogm and run.items:
-            self.book.take_ogms(unit, run.run, first=run.first_ogm, count=run.items)
         self.book.add_reasons(unit, run.run, frozen.reasons)
         planned = Planned(
             run.run, run.key, frozen.items, frozen.passed_over, frozen.amount_cents, frozen.digest, run.needs_approval
         )
         rules = self.job(run.key.job).rules
         self._append(unit, run.run, lambda state: record_planned(state, planned, run.planned_by, rules, law_used))
+        if run.first_ogm:  # after our turn to append: who has that turn may be waiting for a number
+            self.book.take_ogms(unit, run)
         return planned
 
     def business_date_for(self, job: str, *, as_of: date) -> date:

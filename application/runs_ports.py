@@ -160,12 +160,18 @@ class RunBook(Protocol):
         Return the run of the same job, first round, that was planned for the business date before this one.
         """
 
-    def first_ogm(self, unit: Unit) -> int:
+    def set_ogms_aside(self, job: str) -> int:
         """
-        Return the next free payment number and hold the counter until the transaction ends.
+        Set payment numbers aside for the job's next plan, at once and for good, and return the first.
+
+        Ask `exclusively` before. Nobody waits for the plan to take a number; one that is made again after its planner
+        died has the same numbers.
         """
 
-    def take_ogms(self, unit: Unit, run: StreamId, *, first: int, count: int) -> None: ...
+    def take_ogms(self, unit: Unit, run: Registered) -> None:
+        """
+        Give a run its numbers of those set aside for its job; the others go back, unless somebody took one since.
+        """
 
     def register(self, unit: Unit, run: Registered) -> None: ...
     def item_rows(self, run: StreamId, items: Sequence[Item]) -> bytes:

@@ -38,6 +38,9 @@ from formats.stored import StoredEvents
 
 #: Rows fetched at once when a whole run is read again, such as to take its hash.
 PAGE_ROWS: Final = 5_000
+#: So many payment numbers a plan sets aside: more than a fund of this country has members. Of the 10,000,000,000 there
+#: are, a block is lost only when somebody takes a number while a plan is made.
+OGM_BLOCK: Final = 5_000_000
 # Rows as COPY reads them: each field after its length; the text of the decision stands between head and tail.
 _ITEM_HEAD: Final = struct.Struct("!hi16siii16siiiiiqi")
 _ITEM_TAIL: Final = struct.Struct("!i32s")
@@ -60,15 +63,19 @@ class PostgresRunBook:
     def exclusively(self, unit: Unit, job: str) -> None:
         _cursor(unit).execute(sql.PLAN_LOCK, [f"plan {job}"])
 
-    def first_ogm(self, unit: Unit) -> int:
-        return int(_one(_cursor(unit).execute(sql.HOLD_OGM_COUNTER))[0])
+    def set_ogms_aside(self, job: str) -> int:
+        with self._database.session(WRITER) as session:
+            found = session.execute(sql.OGM_BLOCK, [job]).fetchone()
+            if found is None:
+                found = _one(session.execute(sql.SET_OGMS_ASIDE, {"job": job, "count": OGM_BLOCK}))
+        return int(found[0])
 
-    def take_ogms(self, unit: Unit, run: StreamId, *, first: int, count: int) -> None:
-        cursor = _cursor(unit)
-        cursor.execute(sql.MOVE_OGM_COUNTER, [count, first])
-        if cursor.rowcount != 1:
-            raise RuntimeError("the counter of payment numbers moved while this plan held it")
-        cursor.execute(sql.ADD_OGM_RANGE, [first, count, run])
+    def take_ogms(self, unit: Unit, run: Registered) -> None:
+        cursor, after = _cursor(unit), run.first_ogm + run.items
+        (block_ends,) = _one(cursor.execute(sql.END_OGM_BLOCK, [run.key.job, run.first_ogm, run.items]))
+        cursor.execute(sql.GIVE_OGMS_BACK, [after, block_ends])
+        if run.items:
+            cursor.execute(sql.ADD_OGM_RANGE, [run.first_ogm, run.items, run.run])
 
     def register(self, unit: Unit, run: Registered) -> None:
         key = run.key

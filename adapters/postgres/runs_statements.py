@@ -15,8 +15,15 @@ _ITEM: Final[LiteralString] = "ordinal, stream, version, member_version, amount_
 # --- Planning --------------------------------------------------------------------------------------------------------
 
 PLAN_LOCK: Final[LiteralString] = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
-HOLD_OGM_COUNTER: Final[LiteralString] = "SELECT next FROM ogm_counter FOR UPDATE"
-MOVE_OGM_COUNTER: Final[LiteralString] = "UPDATE ogm_counter SET next = next + %s WHERE next = %s"
+OGM_BLOCK: Final[LiteralString] = "SELECT first FROM ogm_blocks WHERE job = %s"
+SET_OGMS_ASIDE: Final[LiteralString] = """
+    WITH moved AS (UPDATE ogm_counter SET next = next + %(count)s RETURNING next - %(count)s AS first)
+    INSERT INTO ogm_blocks (job, first, count) SELECT %(job)s, first, %(count)s FROM moved RETURNING first"""
+END_OGM_BLOCK: Final[LiteralString] = (
+    "DELETE FROM ogm_blocks WHERE job = %s AND first = %s AND count >= %s RETURNING first + count"
+)
+#: What a plan did not use goes back, unless somebody took a number meanwhile: then it is lost, and does no harm.
+GIVE_OGMS_BACK: Final[LiteralString] = "UPDATE ogm_counter SET next = %s WHERE next = %s"
 ADD_OGM_RANGE: Final[LiteralString] = "INSERT INTO ogm_ranges (first, count, run) VALUES (%s, %s, %s)"
 REGISTER: Final[LiteralString] = f"INSERT INTO runs ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 COPY_ITEMS: Final[LiteralString] = f"COPY run_items (run, {_ITEM}) FROM STDIN (FORMAT binary)"

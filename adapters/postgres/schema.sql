@@ -201,6 +201,16 @@ CREATE TABLE backoffice.migration (
 
 ALTER TABLE backoffice.migration OWNER TO backoffice_owner;
 
+CREATE TABLE backoffice.ogm_blocks (
+    job text NOT NULL,
+    first bigint NOT NULL,
+    count integer NOT NULL,
+    CONSTRAINT ogm_blocks_count_check CHECK ((count > 0)),
+    CONSTRAINT ogm_blocks_first_check CHECK ((first > 0))
+);
+
+ALTER TABLE backoffice.ogm_blocks OWNER TO backoffice_owner;
+
 CREATE TABLE backoffice.ogm_counter (
     one boolean DEFAULT true NOT NULL,
     next bigint NOT NULL,
@@ -417,6 +427,9 @@ ALTER TABLE ONLY backoffice.member_keys
 ALTER TABLE ONLY backoffice.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY backoffice.ogm_blocks
+    ADD CONSTRAINT ogm_blocks_pkey PRIMARY KEY (job);
+
 ALTER TABLE ONLY backoffice.ogm_counter
     ADD CONSTRAINT ogm_counter_pkey PRIMARY KEY (one);
 
@@ -591,6 +604,9 @@ GRANT INSERT(wrapped) ON TABLE backoffice.member_keys TO backoffice_writer;
 
 GRANT SELECT ON TABLE backoffice.migration TO backoffice_writer;
 GRANT SELECT ON TABLE backoffice.migration TO backoffice_reader;
+
+GRANT SELECT,INSERT,DELETE ON TABLE backoffice.ogm_blocks TO backoffice_writer;
+GRANT SELECT ON TABLE backoffice.ogm_blocks TO backoffice_reader;
 
 GRANT SELECT ON TABLE backoffice.ogm_counter TO backoffice_writer;
 GRANT SELECT ON TABLE backoffice.ogm_counter TO backoffice_reader;

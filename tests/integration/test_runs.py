@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from adapters.postgres.database import OWNER, READER, WRITER, Database
+from adapters.postgres.ogms import take_one
 from adapters.run_workers import Processes
 from application.jobs import Candidate, Turn, by_name
 from application.runs import Runs
@@ -33,6 +34,7 @@ from domain.ids import StreamId, derived_key
 from domain.member import MEMBER
 from domain.member.happened import MemberDied
 from domain.parameters import NotChecked, NoValue, Parameters
+from domain.payments import Ogm
 from domain.run import Control, NotApproved, OtherDigest, OwnPlan
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from schedulers.jobs.invitations import INVITATIONS
@@ -423,6 +425,36 @@ def test_payment_numbers_follow_each_other_without_a_gap_also_after_a_plan_that_
         if envelope.type == "zorgkas.ReminderIssued/1"
     ]
     assert issued == [f"{base:010d}{base % 97:02d}" for base in (4, 5, 6)]
+
+
+def test_while_a_plan_is_made_a_member_who_joins_and_another_plan_have_their_numbers_at_once(
+    plain: Runs, database: Database
+) -> None:
+    have_members(plain, 6)
+    record(plain, AFFILIATION, {affiliation(n): owes(2026) for n in range(3)})  # to be reminded; the others are invited
+    joined, reminded = list[int](), list[StreamId]()
+
+    def meanwhile(done: int, _selected: int) -> None:
+        if done and not joined:
+            joined.append(int(take_one(database)[:10]))  # who had to wait for the plan would be refused after a while
+            reminded.append(plain.plan("reminders", business_date=NOVEMBER, as_of=NOVEMBER, actor=BERT).run)
+
+    invited = plan_invitations(plain, seen=meanwhile).run
+    runs = [plain.registered(run) for run in (invited, *reminded)]
+    given = [number for run in runs for number in range(run.first_ogm, run.first_ogm + run.items)]
+    assert len(given) == 6
+    assert len({*given, *joined}) == 7
+
+
+def test_what_a_plan_did_not_use_of_its_numbers_goes_back_and_an_abandoned_plan_keeps_its_own(
+    plain: Runs, database: Database
+) -> None:
+    have_members(plain, 3)
+    first = plan_invitations(plain).run
+    plain.abandon(first, reason="too early", actor=ANN)
+    again = plan_invitations(plain).run
+    assert [plain.registered(run).first_ogm for run in (first, again)] == [1, 4]
+    assert take_one(database) == Ogm.from_base(7)
 
 
 def test_a_figure_of_somebody_else_that_differs_is_named_and_can_be_settled_later(plain: Runs) -> None:
