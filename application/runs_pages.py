@@ -8,6 +8,7 @@ a plan is the same to the byte, however many processes made it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -28,6 +29,7 @@ from domain.payments import Ogm
 #: Everyone without a decision of their own is passed over with a reason that starts so; a follow-up round asks again.
 UNDECIDED: Final = "undecided:"
 _REASONS_MAX: Final = 10_000
+_HOUSE: Final = PurePath(__file__).parents[1]
 
 #: A reason with the rule and the values behind it as JSON; its place in `Reached.reasons`, from 1, is its number.
 Because = tuple[str, bytes]
@@ -244,7 +246,21 @@ def ogm_of(*, first_ogm: int, ordinal: int) -> Ogm | None:
 def error_code(error: Exception) -> str:
     """
     Return a stable code for an error: its class, with the number of the rule when a rule refused. Never its facts.
+
+    A defect has no rule, and whoever repairs it needs to know where it happened: the last line of ours that it passed.
     """
     if isinstance(error, BackofficeError):
         return f"{error.rule}/{error.name()}" if error.rule else error.name()
-    return type(error).__name__
+    place = _last_line_of_ours(error)
+    return f"{type(error).__name__} at {place}" if place else type(error).__name__
+
+
+def _last_line_of_ours(error: Exception) -> str:
+    place = ""
+    step = error.__traceback__
+    while step is not None:
+        path = PurePath(step.tb_frame.f_code.co_filename)
+        if path.is_relative_to(_HOUSE) and "site-packages" not in path.parts:
+            place = f"{path.relative_to(_HOUSE).as_posix()} line {step.tb_lineno}"
+        step = step.tb_next
+    return place

@@ -4,8 +4,11 @@ Amounts, years and codes as sentences on a screen say them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
+
+_CODE: Final = re.compile(r"[a-z_]+")
 
 #: What a run calls each reason for passing somebody over, as a clause after "because".
 REASONS: Final[Mapping[str, str]] = {
@@ -42,9 +45,10 @@ REASONS: Final[Mapping[str, str]] = {
 
 def because(reason: str) -> str:
     """
-    Return a reason code as a clause; an unknown one is shown as it is, with blanks.
+    Return a reason code as a clause; an unknown one is shown as it is, a word of ours with blanks.
     """
-    return REASONS.get(reason, reason.replace("_", " ").replace(":", ": "))
+    parts = (part.replace("_", " ") if _CODE.fullmatch(part) else part for part in reason.split(":", maxsplit=1))
+    return REASONS.get(reason) or ": ".join(parts)
 
 
 def euros(cents: int) -> str:

@@ -21,6 +21,7 @@ from application.runs_refusals import (
     TooManyParked,
 )
 from application.runs_show import not_done_page, passed_over_page, show
+from application.wording import because
 from domain.decisions import PassedOver, Selected
 from domain.envelope import Commit
 from domain.errors import Unavailable
@@ -80,7 +81,9 @@ def test_one_that_cannot_be_decided_is_named_and_the_others_go_on(plain: Runs) -
     runs = replace(plain, jobs=failing_for(3, when=broken))
     planned = approved(runs, "invitations", JANUARY)
     assert (planned.items, planned.passed_over, show(runs, planned.run).undecided) == (4, 1, 1)
-    assert passed_over_page(runs, planned.run)[0].reason == "undecided:Broken"
+    (undecided,) = passed_over_page(runs, planned.run)
+    assert undecided.reason.startswith("undecided:Broken at tests/integration/test_runs_bad_items.py line ")
+    assert because(undecided.reason) == undecided.reason.replace(":", ": ")
     runs.execute(planned.run, as_of=JANUARY, actor=ANN)
     runs.settle(planned.run, actor=ANN)
     broken[0] = False
@@ -99,8 +102,10 @@ def test_one_that_fails_when_it_is_decided_again_is_parked(plain: Runs) -> None:
     totals = runs.execute(planned.run, as_of=JANUARY, actor=ANN)
     assert (totals.done, totals.parked) == (4, 1)
     (parked,) = not_done_page(runs, planned.run)
-    assert (parked.outcome, parked.reason) == ("parked", "Broken")
-    assert "personal" not in parked.detail
+    assert parked.outcome == "parked"
+    assert parked.reason.startswith("Broken at tests/integration/test_runs_bad_items.py line ")
+    assert because(parked.reason) == parked.reason
+    assert "personal" not in parked.reason + parked.detail
 
 
 def test_one_that_cannot_be_written_is_found_by_halving_and_parked_alone(plain: Runs) -> None:
