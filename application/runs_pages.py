@@ -8,18 +8,18 @@ a plan is the same to the byte, however many processes made it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from application.defects import error_code
 from application.jobs import Candidate, Job, Turn
 from application.ports import EventStore, Loaded
 from application.runs_digest import encode_basis, encode_decision, item_digest, passed_over_facts
 from application.runs_ports import Item, NotSelected, RunBook, RunKey
 from domain.catalogue import Aggregate
 from domain.decisions import PassedOver, Selected
-from domain.errors import BackofficeError, Refused
+from domain.errors import Refused
 from domain.events import Basis, Used
 from domain.facts import MemberFacts
 from domain.ids import StreamId, owner_of
@@ -29,7 +29,6 @@ from domain.payments import Ogm
 #: Everyone without a decision of their own is passed over with a reason that starts so; a follow-up round asks again.
 UNDECIDED: Final = "undecided:"
 _REASONS_MAX: Final = 10_000
-_HOUSE: Final = PurePath(__file__).parents[1]
 
 #: A reason with the rule and the values behind it as JSON; its place in `Reached.reasons`, from 1, is its number.
 Because = tuple[str, bytes]
@@ -241,26 +240,3 @@ def ogm_of(*, first_ogm: int, ordinal: int) -> Ogm | None:
     Return the payment number of the item with that ordinal; None for a job that takes none (its `first_ogm` is 0).
     """
     return Ogm.from_base(first_ogm + ordinal - 1) if first_ogm else None
-
-
-def error_code(error: Exception) -> str:
-    """
-    Return a stable code for an error: its class, with the number of the rule when a rule refused. Never its facts.
-
-    A defect has no rule, and whoever repairs it needs to know where it happened: the last line of ours that it passed.
-    """
-    if isinstance(error, BackofficeError):
-        return f"{error.rule}/{error.name()}" if error.rule else error.name()
-    place = _last_line_of_ours(error)
-    return f"{type(error).__name__} at {place}" if place else type(error).__name__
-
-
-def _last_line_of_ours(error: Exception) -> str:
-    place = ""
-    step = error.__traceback__
-    while step is not None:
-        path = PurePath(step.tb_frame.f_code.co_filename)
-        if path.is_relative_to(_HOUSE) and "site-packages" not in path.parts:
-            place = f"{path.relative_to(_HOUSE).as_posix()} line {step.tb_lineno}"
-        step = step.tb_next
-    return place

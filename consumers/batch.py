@@ -18,6 +18,7 @@ from adapters.postgres import consumer_positions as places
 from adapters.postgres import dead_letters as letters
 from adapters.postgres.consumer_positions import Place, Record
 from adapters.postgres.dead_letters import BEHIND, WAITING_MAX, Keeper
+from application.defects import error_code
 from domain.errors import BackofficeError, NotFound, Refused, Unreadable
 from formats.avro import NotOurMessage
 from formats.cloudevents import HeadersUnreadable, read_headers
@@ -272,13 +273,13 @@ def chain_in_headers(record: Record) -> Chain | None:
 
 def fault_of(fault: Exception) -> tuple[str, str]:
     """
-    Return code and sentence of what a message was parked for; of an error that is not ours only its kind.
+    Return code and sentence of what a message was parked for; of a defect only its class and where it happened.
     """
     if isinstance(fault, NotOurMessage):
         return fault.kind, fault.message
     if isinstance(fault, BackofficeError):
         return fault.name(), fault.message
-    return "DEFECT", f"It met a defect of the program ({type(fault).__name__}); retry it with the next release."
+    return "DEFECT", f"It met a defect of the program ({error_code(fault)}); retry it with the next release."
 
 
 def _where(record: Record) -> dict[str, Any]:
