@@ -93,7 +93,7 @@ def run() -> None:
     _have_all_streams()
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]  # else left
     obey_the_system()
     backoffice(prog_name="backoffice")
 

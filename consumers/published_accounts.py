@@ -171,5 +171,5 @@ def _by_stream(rows: dict[str, list[Row]]) -> dict[UUID, str]:
     of: dict[UUID, dict[str, list[Row]]] = {}
     for table, found in rows.items():
         for row in found:
-            of.setdefault(row.stream, {}).setdefault(table, []).append(row)  # type: ignore[attr-defined]
+            of.setdefault(row.stream, {}).setdefault(table, []).append(row)  # type: ignore[attr-defined]  # in each row
     return {stream: digest_of(each) for stream, each in of.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from typing import Final
+from typing import AnyStr, Final
 
 from domain.money import Cents
 from domain.payments import Iban, Movement, Statement
@@ -107,9 +107,9 @@ def coda_text(content: bytes) -> str:
     return text
 
 
-def _is_ruled(body: bytes | str, line_end: bytes | str) -> bool:
+def _is_ruled(body: AnyStr, line_end: AnyStr) -> bool:
     ends, rest = divmod(len(body), _STRIDE)
-    return rest == RECORD_LENGTH and body[RECORD_LENGTH::_STRIDE] == line_end * ends and body.count(line_end) == ends  # type: ignore[arg-type]
+    return rest == RECORD_LENGTH and body[RECORD_LENGTH::_STRIDE] == line_end * ends and body.count(line_end) == ends
 
 
 def _utf8(body: bytes) -> str:

@@ -67,7 +67,7 @@ def checker_is_here() -> bool:
     Tell whether the Avro project's own checker is installed; the rules of this module need nothing.
     """
     try:
-        import avro.compatibility  # noqa: F401
+        import avro.compatibility  # noqa: F401  # whether it is there
     except ImportError:
         return False
     return True

@@ -84,7 +84,7 @@ class StreamRows:
         row = self.changed.get(place)
         if row is None:
             row = self.changed[place] = self.standing.get(place) or table.row(self.stream, *key)
-        return row  # type: ignore[return-value]
+        return row  # type: ignore[return-value]  # under a table stand its rows
 
     def known(self, table: Table[R], *key: Any) -> R | None:
         """
@@ -96,7 +96,7 @@ class StreamRows:
             row = self.standing.get(place)
             if row is not None:
                 self.changed[place] = row
-        return row  # type: ignore[return-value]
+        return row  # type: ignore[return-value]  # under a table stand its rows
 
     def put(self, table: Table[R], row: R, *key: Any) -> None:
         """

@@ -253,9 +253,9 @@ def _listen_for_unconfirmed(session: Connection) -> None:
                 seen.append(diagnostic.sqlstate or "")
 
     session.add_notice_handler(notice)
-    session._unconfirmed_standby = seen  # type: ignore[attr-defined]
+    session._unconfirmed_standby = seen  # type: ignore[attr-defined]  # ours, kept with the session
 
 
 def _unconfirmed(session: Connection) -> list[str]:
-    found: list[str] = session._unconfirmed_standby  # type: ignore[attr-defined]
+    found: list[str] = session._unconfirmed_standby  # type: ignore[attr-defined]  # see above
     return found

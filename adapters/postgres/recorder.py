@@ -223,7 +223,7 @@ class Recorder(PostgresApplicationRecorder):
             connection.transaction(),
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
-            self._insert_events(cursor, stored_events, **kwargs)  # type: ignore[arg-type]
+            self._insert_events(cursor, stored_events, **kwargs)  # type: ignore[arg-type]  # its rows are named tuples
             positions = append_rows(cursor, len(stored_events), [rows])
             record_commit(cursor, commit, positions)
         return list(positions)

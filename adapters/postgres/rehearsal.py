@@ -52,7 +52,7 @@ class Rehearsal(Database):
             raise self.unavailable(error) from None
 
     @contextmanager
-    def connect(self, role: Role | None = WRITER, **_: Any) -> Iterator[Connection]:  # type: ignore[override]
+    def connect(self, role: Role | None = WRITER, **_: Any) -> Iterator[Connection]:  # type: ignore[override]  # lent
         """
         Lend the one session to who would open one of their own; they do not close it, and use `transaction()`.
         """

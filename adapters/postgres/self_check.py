@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
 
-from adapters.postgres.database import OWNER, READER, WRITER, Connection, Database
+from adapters.postgres.database import OWNER, READER, WRITER, Connection, Database, Role
 from adapters.postgres.migrate import migrations, require_schema
 from application.ports import Clock
 from domain.errors import BackofficeError
@@ -173,7 +173,7 @@ def _grants(database: Database) -> Iterable[Check]:
     """
     Ask as each role what it may: a grant that crept in is found whoever gave it.
     """
-    asked: Sequence[tuple[str, str, Callable[[Connection], list[str]], str]] = (
+    asked: Sequence[tuple[str, Role, Callable[[Connection], list[str]], str]] = (
         ("append-only", WRITER, _changeable, "history could be changed"),
         ("auditor", READER, _writable, "whoever looks could also write"),
         ("temporary tables", WRITER, _makeable, "things could be made in passing"),
@@ -181,7 +181,7 @@ def _grants(database: Database) -> Iterable[Check]:
     )
     for name, role, ask, harm in asked:
         try:
-            with database.connect(role, autocommit=True) as session:  # type: ignore[arg-type]
+            with database.connect(role, autocommit=True) as session:
                 found = ask(session)
         except psycopg.Error as error:
             yield Check(name, False, f"Asking as {role} was refused ({error.sqlstate}); run: backoffice migrate")

@@ -113,6 +113,20 @@ def tests_wait_with_patience(path: PurePosixPath, source: str) -> Iterator[str]:
                     yield f"{node.lineno}: {name} with seconds of its own; tests/patience.py has those of all tests"
 
 
+_BARE = re.compile(r"# (type: ignore\[[^\]]*\]|noqa: [A-Z0-9, ]+)$")
+
+
+def an_exception_has_its_reason(path: PurePosixPath, source: str) -> Iterator[str]:
+    """
+    Whoever tells a checker to look away says why, on the same line.
+    """
+    if path.parts[0] == "tests":
+        return
+    for number, line in enumerate(source.splitlines(), start=1):
+        if found := _BARE.search(line):
+            yield f"{number}: `{found[0]}`; say why behind it, or write what needs no exception"
+
+
 def only_the_console_prints(path: PurePosixPath, source: str) -> Iterator[str]:
     for node in _nodes(path, source, *(folder for folder in TOP if folder not in {"console", "tests"})):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
