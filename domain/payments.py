@@ -104,6 +104,7 @@ def _belgian_check(candidate: str) -> bool:
     return len(digits) == 12 and digits.isdecimal() and int(digits[10:]) == (int(digits[:10]) % 97 or 97)
 
 
+CommunicationKind = Literal["structured", "creditor_reference", "free"]
 ReversalKind = Literal["reject", "return", "refund", "reversal", "cancellation", "other"]
 
 
@@ -122,7 +123,7 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     value_date: date
     booked_on: date
     communication: str = ""
-    communication_kind: Literal["structured", "creditor_reference", "free"] = "free"
+    communication_kind: CommunicationKind = "free"
     counterparty_iban: str = ""
     counterparty_name: str = ""
     end_to_end_id: str = ""

@@ -12,9 +12,8 @@ from typing import Final, NamedTuple
 
 from domain.dates import brussels_day
 from domain.money import Cents
-from domain.payments import Iban, Movement, ReversalKind
+from domain.payments import CommunicationKind, Iban, Movement, ReversalKind
 from formats.bank_text import day_in_this_century, iban_or_nothing, reference_or_nothing
-from formats.coda_records import CommunicationKind
 from formats.rejections import InputRejected
 from formats.safe_xml import Node
 

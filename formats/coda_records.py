@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from domain.money import Cents
-from domain.payments import Iban, NotAnIban, ReversalKind
+from domain.payments import CommunicationKind, Iban, NotAnIban, ReversalKind
 from formats.bank_text import canonical, day_in_this_century
 from formats.rejections import InputRejected
 
@@ -36,8 +36,6 @@ _R_TRANSACTIONS: Final[dict[str, ReversalKind]] = {
 }
 
 _R_REASON: Final = re.compile(r"[A-Z]{2}[A-Z0-9]{2}", re.ASCII)
-
-CommunicationKind = Literal["structured", "creditor_reference", "free"]
 
 
 class Remittance(NamedTuple):
