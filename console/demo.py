@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -133,17 +133,15 @@ def _clean_fund(folder: Path, teller: Teller) -> Iterator[Backoffice]:
     settings = Settings(home=folder, actor="els", master_key_file=folder / "keys" / "master.key")
     schedule = Schedule(jobs=JOBS, calendar=LEGAL_CALENDAR)
     clock = FixedClock(datetime(_BEGINS.year, _BEGINS.month, _BEGINS.day, 8, tzinfo=UTC))
-    with teller.step(None, "A clean database") as step:
-        _wipe(folder)
-        fresh = opened(settings, schedule=schedule, clock=clock, prepare=True)
-        backoffice = fresh.__enter__()
-        step.says("the earlier demonstration is gone, your own data are elsewhere")
-    try:
+    with ExitStack() as stack:
+        with teller.step(None, "A clean database") as step:
+            _wipe(folder)
+            stack.callback(EmbeddedServer(settings.embedded_directory).stop)
+            fresh = opened(settings, schedule=schedule, clock=clock, prepare=True)
+            backoffice = stack.enter_context(fresh)
+            step.says("the earlier demonstration is gone, your own data are elsewhere")
         os.umask(0o077)
         yield backoffice
-    finally:
-        fresh.__exit__(None, None, None)
-        EmbeddedServer(settings.embedded_directory).stop()
 
 
 def _check_ours(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from console.asking import Asked, asks, back_office, beginning, confirmed, day_of, deciding_day
+from console.asking import Asked, asks, back_office, beginning, confirmed, deciding_day
 from console.exits import Exit
 from console.finding import run_named
 from console.output import count, euros, facts, give, heading, out, progress, say, table
@@ -302,7 +302,6 @@ def run_list(asked: Asked, job: str, limit: int) -> None:
     from console.answers_of_runs import RunList
 
     with back_office(asked) as backoffice:
-        day_of(asked, backoffice)
         backoffice.catch_up(("runs",))
         runs = run_lines(backoffice.database, job=job, limit=limit)
 

@@ -10,6 +10,7 @@ import click
 
 from console.asking import Asked, asks, back_office, beginning, day_of
 from console.output import euros, give, heading, out, table
+from domain.payments import Iban
 
 if TYPE_CHECKING:
     from application.runs_today import TodayLine
@@ -89,7 +90,7 @@ def _show(found: Today) -> None:
     heading("The bank")
     for chain in found.accounts:
         until = f"statements up to {chain.last}, closed on {chain.closed_on}" if chain.last else "no statement yet"
-        out(f"{_grouped(chain.account)}  {until}{f', {euros(chain.closing_cents)}' if chain.last else ''}")
+        out(f"{Iban(chain.account).printed}  {until}{f', {euros(chain.closing_cents)}' if chain.last else ''}")
         if chain.waiting:
             out(f"  {', '.join(chain.waiting)} came early: statement {chain.waits_for} is missing")
 
@@ -104,7 +105,3 @@ def _remark(line: CalendarLine) -> str:
     names_what = line.waits_for and not line.waits_for[0].isupper() and line.status != "closed"
     waits = f"for {line.waits_for}" if names_what else line.waits_for
     return "; ".join(part for part in (waits, left) if part)
-
-
-def _grouped(iban: str) -> str:
-    return " ".join(iban[start : start + 4] for start in range(0, len(iban), 4))

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import click
 
-from console.asking import Asked, DateType, EurosType, MemberType, asks, back_office, day_of, deciding_day
+from console.asking import Asked, DateType, EurosType, MemberType, asks, back_office, deciding_day
 from console.exits import Exit
 from console.output import euros, facts, give, heading, out, say, table
 from domain.bank_movement import ExplainedAs
@@ -44,7 +44,6 @@ def worklist_suggest(asked: Asked, movement: UUID) -> None:
     Example: ./backoffice worklist suggest 0d1f3a52-7c4e-8b11-9a77-21c0de410000
     """
     with back_office(asked) as backoffice:
-        day_of(asked, backoffice)
         backoffice.catch_up()
         found = _suggested(backoffice, movement)
     give(found, lambda: _show_suggested(found), as_json=asked.as_json)
