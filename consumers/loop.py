@@ -39,6 +39,8 @@ TOPIC_CHECK_S: Final = 2.0
 #: partitions of its topics, is thrown away: on a busy machine kafka-python 3.0.12 was seen to look for its coordinator
 #: for minutes, a processor at full speed; and a leader that does not know them gives nothing to anybody.
 JOIN_S: Final = 30.0
+#: Where a member is: it was given nothing yet; it gave back what it had and wants to join; it was given something.
+_OUTSIDE, _AT_THE_DOOR, _INSIDE = "outside", "at the door", "inside"
 _BACKOFF_S: Final = (0.1, 0.5, 1.0, 5.0)
 _ALARM_S: Final = 1.0
 _POSITION_LOST: Final = (OffsetOutOfRangeError, NoOffsetForPartitionError, LogTruncationError)
@@ -91,6 +93,7 @@ class Loop:
     _standing: dict[TopicPartition, float] = field(default_factory=dict, init=False)
     _said: str = field(default="", init=False)
     _given_out: int = field(default=0, init=False)
+    _membership: str = field(default="outside", init=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def run(self) -> None:
@@ -130,13 +133,13 @@ class Loop:
                 consumer.close()
 
     def _consume(self, consumer: KafkaConsumer, guard: TopicGuard) -> None:
-        well, given_out = time.monotonic(), self._given_out
+        well, self._membership = time.monotonic(), _OUTSIDE
         while not self.stop.is_set():
             guard.check()
-            if guard.missing or (self._given_out != given_out and clients.knows(consumer, self.topics)):
+            if guard.missing or (self._membership == _INSIDE and clients.knows(consumer, self.topics)):
                 well = time.monotonic()
-            elif time.monotonic() - well > self.join_s:
-                raise ClientStuck(seconds=self.join_s)
+            elif time.monotonic() - well > self._patience_s():
+                raise ClientStuck(seconds=self._patience_s())
             self._place(consumer, guard)
             polled = self._poll(consumer, guard)
             for partition, records in polled.items():
@@ -145,6 +148,13 @@ class Loop:
                 self._take(consumer, partition, [_record(record) for record in records])
             if not polled and self.until_caught_up and self._caught_up(consumer):
                 return
+
+    def _patience_s(self) -> float:
+        """
+        Return how long this client may be out of its group: who is at the door waits for all the others, too.
+        """
+        others_ms = {**clients.CONSUMER, **self.settings}["max_poll_interval_ms"]
+        return self.join_s + (others_ms / 1000 if self._membership == _AT_THE_DOOR else 0)
 
     def _poll(self, consumer: KafkaConsumer, guard: TopicGuard) -> Mapping[TopicPartition, Sequence[Any]]:
         try:
@@ -164,7 +174,7 @@ class Loop:
 
     # --- Where it stands ---------------------------------------------------------------------------------------------
 
-    def assigned(self, partitions: set[TopicPartition]) -> None:
+    def assigned(self, partitions: set[TopicPartition], *, inside: bool) -> None:
         """
         Note what this member has now; where it stands there is asked in the loop, which can wait for a database.
 
@@ -172,6 +182,7 @@ class Loop:
         """
         with self._guard:
             self._given_out += 1
+            self._membership = _INSIDE if inside else _AT_THE_DOOR
             self._unplaced, self._reached, self._standing = set(partitions), {}, {}
 
     def _place(self, consumer: KafkaConsumer, guard: TopicGuard) -> None:
@@ -337,13 +348,13 @@ class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]  # the library
         """
         Nothing to hand over: what was done is in the database.
         """
-        self._loop.assigned(set())
+        self._loop.assigned(set(), inside=False)
 
     def on_partitions_assigned(self, assigned: Any) -> None:
         for partition in assigned:
             self._consumer.pause(partition)
             self._consumer.seek(partition, 0)  # a place at all, so that the client does not look for one of its own
-        self._loop.assigned(set(assigned))
+        self._loop.assigned(set(assigned), inside=True)
 
 
 def _record(record: Any) -> Record:

@@ -152,8 +152,8 @@ class _Held(Loop):
     has: Callable[[int], None]
     go: Any
 
-    def assigned(self, partitions: set[Any]) -> None:
-        super().assigned(partitions)
+    def assigned(self, partitions: set[Any], *, inside: bool) -> None:
+        super().assigned(partitions, inside=inside)
         self.has(len(partitions))
 
     def _place(self, consumer: Any, guard: Any) -> None:

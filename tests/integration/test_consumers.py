@@ -257,6 +257,24 @@ def test_a_client_that_forgets_its_topic_for_good_is_thrown_away_and_the_next_go
     assert stands(database) == expected(events)
 
 
+def test_a_client_that_is_let_in_by_nobody_is_thrown_away_and_said(kafka, database, make_topic):
+    topic, events = make_topic(kafka), life_of(5, payments=2)
+    send(kafka, topic, messages(events))
+    # In the group and alive, but it never asks for more: everybody who joins waits for it.
+    deaf = {**QUICK, "max_poll_interval_ms": 900_000, "auto_offset_reset": "earliest"}
+    sleeps = clients.consumer(kafka.address, group="backoffice.premium-accounts", **deaf)
+    sleeps.subscribe([topic])
+    eventually(lambda: bool(sleeps.poll(timeout_ms=200) or sleeps.assignment()))
+    settings = {**QUICK, "max_poll_interval_ms": 1_000}
+    with running(lambda: a_loop(kafka, database, topic, settings=settings, join_s=3.0)) as member:
+        eventually(lambda: any("did not get into its group" in told for told in member.told))
+        sleeps.close()
+        member.loop.join_s, member.loop.settings = 60.0, QUICK
+        eventually(lambda: member.loop.taken == len(events))
+    assert member.error is None
+    assert stands(database) == expected(events)
+
+
 # --- Places that the log does not hold --------------------------------------------------------------------------------
 
 
