@@ -145,8 +145,10 @@ def test_of_three_relays_one_sends_and_what_a_stopped_one_sends_late_is_dropped(
             if drawn.choice([False, True]):  # before and after its lease ended
                 eventually(lambda holder=holder: positions.standing().holder not in {None, holder})
             os.kill(pid, signal.SIGCONT)
+    # A lease that is shorter than a page goes round for ever on a slow machine; one alone publishes the rest.
+    ended = [relay.end(signal.SIGTERM) for relay in running[1:]]
     wait_until_published(positions, within_s=PATIENCE_S)
-    assert [relay.end(signal.SIGTERM) for relay in running] == [0, 0, 0]
+    assert [*ended, running[0].end(signal.SIGTERM)] == [0, 0, 0]
     assert positions.standing().epoch > 2, "no relay took over: nothing was tried"
     assert verdict(topics, database) == Found()
 
