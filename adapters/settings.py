@@ -16,6 +16,8 @@ import msgspec
 from psycopg import Error as PostgresError
 from psycopg.conninfo import conninfo_to_dict
 
+from adapters.kafka import access
+from adapters.kafka.access import BrokerAccess, Brokers, RegistryAccess
 from domain.errors import Unavailable, Unreadable
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
@@ -30,6 +32,7 @@ _KNOWN: Final = frozenset(
         "BACKOFFICE_SCHEMA_REGISTRY_URL",
         "BACKOFFICE_ROOT",  # set by the launcher
     }
+    | access.NAMES
 )
 _ACTOR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 _BROKER: Final = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}", re.ASCII)
@@ -42,7 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `database_url` None means the embedded database under `home`. `master_key_file` opens personal data; with a
     database server it must be given, so that keys and data never lie together by accident. `kafka_brokers` empty
-    means that nothing is published.
+    means that nothing is published; `kafka_access` and `registry_access` say how brokers and registry let us in.
     """
 
     home: Path
@@ -50,7 +53,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     master_key_file: Path
     database_url: str | None = None
     kafka_brokers: tuple[str, ...] = ()
+    kafka_access: BrokerAccess = BrokerAccess()
     schema_registry_url: str | None = None
+    registry_access: RegistryAccess = RegistryAccess()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -69,12 +74,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             master_key_file=Path(key).absolute() if key else home / "keys" / "master.key",
             database_url=given.get("BACKOFFICE_DATABASE_URL"),
             kafka_brokers=tuple(_brokers(given.get("BACKOFFICE_KAFKA_BROKERS", ""))),
+            kafka_access=access.broker_access(given),
             schema_registry_url=given.get("BACKOFFICE_SCHEMA_REGISTRY_URL"),
+            registry_access=access.registry_access(given),
         )
 
     @property
     def embedded(self) -> bool:
         return self.database_url is None
+
+    @property
+    def brokers(self) -> Brokers:
+        """
+        Return where Kafka is, by the settings, and how it lets us in; `kafka_brokers` may be empty.
+        """
+        return Brokers(",".join(self.kafka_brokers), self.kafka_access)
 
     @property
     def embedded_directory(self) -> Path:
@@ -133,9 +147,15 @@ def _problems(given: Mapping[str, str]) -> list[str]:
     brokers = given.get("BACKOFFICE_KAFKA_BROKERS", "")
     if not all(_BROKER.fullmatch(broker) and int(broker.rpartition(":")[2]) < 65536 for broker in _brokers(brokers)):
         found.append("BACKOFFICE_KAFKA_BROKERS must look like host:9092,host:9092")
+    found += access.problems(given, hosts=[broker.rpartition(":")[0] for broker in _brokers(brokers)])
     registry = given.get("BACKOFFICE_SCHEMA_REGISTRY_URL")
     if registry and not _is_web_address(registry):
         found.append("BACKOFFICE_SCHEMA_REGISTRY_URL must look like https://host:port")
+    elif registry and "@" in urlsplit(registry).netloc:
+        found.append(
+            f"BACKOFFICE_SCHEMA_REGISTRY_URL must hold no password; use {access.REGISTRY_USER} and "
+            f"{access.REGISTRY_PASSWORD}"
+        )
     return found
 
 

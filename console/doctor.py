@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from adapters.postgres.self_check import Check
+    from adapters.settings import Settings
     from adapters.wiring import Backoffice
 
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @asks
 def doctor_command(asked: Asked, everything: bool) -> None:
     """
-    Look at the machine, the database, the grants, every cent, and the head rows; say what is wrong and what to do.
+    Look at machine, database, grants, every cent, head rows and Kafka; say what is wrong and what to do.
 
     Example: ./backoffice doctor
     """
@@ -59,4 +60,25 @@ def _checks(backoffice: Backoffice, *, everything: bool) -> Sequence[Check]:
         *cents_agree(backoffice.database),
         heads_agree(backoffice.store, everything=everything),
         alarm_lives(backoffice.database, now=backoffice.clock.now()),
+        *_kafka(backoffice.settings),
     ]
+
+
+def _kafka(settings: Settings) -> Sequence[Check]:
+    """
+    Ask the brokers that the settings name whether they let us in; without such settings there is nothing to check.
+    """
+    from adapters.postgres.self_check import Check
+
+    if not settings.kafka_brokers:
+        return []
+    from adapters.kafka.clients import probe
+    from adapters.kafka.line import BrokerUnavailable
+
+    try:
+        probe(settings.brokers, within_s=5.0)
+    except BrokerUnavailable as problem:
+        return [Check("kafka", ok=False, sentence=str(problem))]
+    access = settings.kafka_access
+    how = f"{access.protocol}, {access.mechanism}" if access.logs_in else access.protocol
+    return [Check("kafka", ok=True, sentence=f"The brokers answer ({how}).")]

@@ -17,6 +17,7 @@ from console.stopping import until_told
 from domain.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
+    from adapters.kafka.access import Brokers
     from adapters.settings import Settings
     from adapters.wiring import Backoffice
     from consumers.relay import Relay
@@ -86,16 +87,22 @@ def resend_command(
         _run(asked, relay)
 
 
-def brokers_of(settings: Settings) -> str:
+def brokers_of(settings: Settings) -> Brokers:
     """
-    Return where Kafka is: what the environment says, else the broker of the stack on this machine. Raises NoBroker.
+    Return where Kafka is and how it lets us in: what the environment says, else the stack's broker on this machine.
+
+    Raises NoBroker, and AccessFileWrong for a file that cannot be used now.
     """
+    from adapters.kafka.access import Brokers
     from adapters.kafka.broker import Kafka
 
-    found = ",".join(settings.kafka_brokers) or Kafka(settings.home / "stack" / Kafka.name).address
+    if settings.kafka_brokers:
+        settings.kafka_access.read()
+        return settings.brokers
+    found = Kafka(settings.home / "stack" / Kafka.name).address
     if not found:
         raise NoBroker
-    return found
+    return Brokers(found)
 
 
 def _metrics(backoffice: Backoffice, relay: str, port: int | None) -> Any:

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
 
 from adapters.kafka.schema_registry import Difference, Registered, SchemaRegistry
+from adapters.settings import Settings
 from console.answers_of_kafka import PagesWritten, SchemaLine, SchemaList, SchemasChecked, SchemaShown, SchemasPublished
 from console.asking import Asked, asks
 from console.exits import Exit
@@ -62,15 +64,22 @@ def register(contract: Contract, url: str) -> list[Registered]:
     """
     if problems_in(contract):
         raise GateClosed
-    return SchemaRegistry(url).register(contract.by_id.values())
+    return registry_at(url).register(contract.by_id.values())
 
 
 def check(contract: Contract, url: str | None) -> tuple[list[Problem], list[Difference]]:
     """
     Return what the gate finds, and what a registry says otherwise than we do.
     """
-    differences = SchemaRegistry(url).differences(contract.by_id.values()) if url else []
+    differences = registry_at(url).differences(contract.by_id.values()) if url else []
     return problems_in(contract), differences
+
+
+def registry_at(url: str) -> SchemaRegistry:
+    """
+    Return the registry of an address, with the login and the authorities that the environment names.
+    """
+    return SchemaRegistry(url, Settings.from_environment(os.environ).registry_access)
 
 
 def stale_pages(contract: Contract, folder: Path = PAGES) -> dict[str, str]:

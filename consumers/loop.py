@@ -21,7 +21,9 @@ from kafka.errors import KafkaError, LogTruncationError, NoOffsetForPartitionErr
 
 from adapters.garbage import rare_collections
 from adapters.kafka import clients
-from adapters.kafka.clients import BrokerUnavailable
+from adapters.kafka.access import Bootstrap
+from adapters.kafka.clients import REFUSED_BACKOFF_S
+from adapters.kafka.line import BrokerAccessRefused
 from adapters.postgres import consumer_positions as places
 from adapters.postgres.consumer_positions import Place, Record
 from adapters.postgres.database import WRITER, Database
@@ -74,7 +76,7 @@ class Loop:
     With `until_caught_up` it also ends when everything is taken that the topics hold. `says` hears what it waits for.
     """
 
-    bootstrap: str
+    bootstrap: Bootstrap
     topics: Sequence[str]
     effect: Effect
     database: Database
@@ -98,7 +100,8 @@ class Loop:
 
     def run(self) -> None:
         """
-        Work until told to stop. Raises OtherTopic and TooManyDeadLetters.
+        Work until told to stop. Raises OtherTopic and TooManyDeadLetters; with `until_caught_up` also
+        BrokerAccessRefused, which otherwise is waited for.
         """
         with rare_collections():
             self._run()
@@ -109,8 +112,12 @@ class Loop:
             try:
                 self._serve()
             except Unavailable as away:
+                refused = isinstance(away, BrokerAccessRefused)
+                if refused and self.until_caught_up:
+                    raise
                 self._tell(str(away))
-                self.stop.wait(_BACKOFF_S[min(attempt, 2)])
+                backoff = REFUSED_BACKOFF_S if refused else _BACKOFF_S[:3]
+                self.stop.wait(backoff[min(attempt, len(backoff) - 1)])
                 attempt += 1
             else:
                 return
@@ -167,7 +174,7 @@ class Loop:
             guard.check(now=True)  # a topic that was made again is the likelier reason
             self._alarm(consumer, lost)
         except KafkaError as error:
-            raise BrokerUnavailable(reason=type(error).__name__, address=self.bootstrap) from error
+            raise clients.unavailable(error, self.bootstrap) from error
         else:
             return polled
         return {}

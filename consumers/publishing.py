@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from adapters.kafka import resend
+from adapters.kafka.access import Bootstrap
 from adapters.kafka.relay import Pages
 from adapters.kafka.topics import Topics, TopicsWrong, Wanted, Watch
 from adapters.kafka.translation import Translation
@@ -70,7 +71,7 @@ class Options:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def live_relay(database: Database, bootstrap: str, options: Options | None = None) -> Relay:
+def live_relay(database: Database, bootstrap: Bootstrap, options: Options | None = None) -> Relay:
     """
     Return the relay of the public topics; `run()` it.
     """
@@ -85,7 +86,7 @@ def live_relay(database: Database, bootstrap: str, options: Options | None = Non
 
 def resend_relay(
     database: Database,
-    bootstrap: str,
+    bootstrap: Bootstrap,
     options: Options,
     *,
     target: str,
@@ -119,7 +120,7 @@ def resend_relay(
 
 def _relay(
     database: Database,
-    bootstrap: str,
+    bootstrap: Bootstrap,
     options: Options,
     *,
     relay: str,
@@ -150,7 +151,7 @@ class NotPublishedInTime(Unavailable):
 
 
 @contextmanager
-def publishing(backoffice: Backoffice, bootstrap: str, *, one_broker: bool = True) -> Iterator[RelayPositions]:
+def publishing(backoffice: Backoffice, bootstrap: Bootstrap, *, one_broker: bool = True) -> Iterator[RelayPositions]:
     """
     Run the live relay in a thread while the block works, on topics that are made when they are not there; at the end of
     the block everything that was recorded is published.
@@ -178,7 +179,7 @@ def publishing(backoffice: Backoffice, bootstrap: str, *, one_broker: bool = Tru
         raise problems[0]
 
 
-def publish_everything(backoffice: Backoffice, bootstrap: str, *, one_broker: bool = True) -> int:
+def publish_everything(backoffice: Backoffice, bootstrap: Bootstrap, *, one_broker: bool = True) -> int:
     """
     Publish every event that is recorded now, and return the position that was reached.
     """

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from adapters.garbage import rare_collections
-from adapters.kafka.clients import BrokerUnavailable
+from adapters.kafka.clients import REFUSED_BACKOFF_S
+from adapters.kafka.line import BrokerAccessRefused, BrokerUnavailable
 from adapters.kafka.relay import CannotBePublished, Outgoing, PageNotAcknowledged, Pages
 from adapters.kafka.topics import Watch
 from adapters.postgres.relay_positions import HeldByAnother, Overtaken, Partition, RelayPositions
@@ -116,9 +117,9 @@ class Relay:
             except Overtaken:
                 logger.warning("Another relay took over", extra={"action": "relay.overtaken"})
             except Unavailable as problem:
-                self._waits("the broker" if isinstance(problem, BrokerUnavailable) else "the database", problem)
+                self._waits(_awaited(problem), problem)
                 checked = False
-                self.stop.wait(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
+                self.stop.wait(_backoff_s(problem, attempt))
                 attempt += 1
 
     # --- Being the active one ----------------------------------------------------------------------------------------
@@ -161,6 +162,7 @@ class Relay:
             self.stop.wait(idle)
             idle = min(idle * 1.5, _IDLE_MAX_S)
             self.watch.glance()
+            self._until_let_in()
             self._hold_on()
             page = self._read(position)
 
@@ -210,12 +212,23 @@ class Relay:
 
     def _wait_for_the_broker(self, problem: Unavailable, attempt: int) -> None:
         self.metrics.abandoned(self.pages.abandoned)
-        self._waits(f"topic {self.watch.missing}" if self.watch.missing else "the broker", problem)
-        if self.stop.wait(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)]):
+        self._waits(f"topic {self.watch.missing}" if self.watch.missing else _awaited(problem), problem)
+        if self.stop.wait(_backoff_s(problem, attempt)):
             raise _Stopped
         self.watch.glance()
         self.positions.renew(self._epoch)
         self._renewed = time.monotonic()
+
+    def _until_let_in(self) -> None:
+        """
+        Wait, as the one that holds the lease, while the broker does not let us in though there is nothing to send.
+        """
+        attempt = 0
+        while self.watch.refused is not None:
+            self._wait_for_the_broker(self.watch.refused, attempt)
+            attempt += 1
+        if attempt:
+            self._waits("")
 
     def _read_ahead(self, page: _Page) -> _Page | None:
         try:
@@ -274,6 +287,20 @@ class Relay:
                 self.positions.tell(self._epoch, what)
             except Unavailable:
                 logger.warning("The database does not answer", extra={"action": "relay.waits"})
+
+
+def _awaited(problem: Unavailable) -> str:
+    if isinstance(problem, BrokerAccessRefused):
+        return "access to the broker"
+    return "the broker" if isinstance(problem, BrokerUnavailable | PageNotAcknowledged) else "the database"
+
+
+def _backoff_s(problem: Unavailable, attempt: int) -> float:
+    """
+    Return how long to wait before the next attempt; always shorter than the lease.
+    """
+    backoff = REFUSED_BACKOFF_S if isinstance(problem, BrokerAccessRefused) else _BACKOFF_S
+    return backoff[min(attempt, len(backoff) - 1)]
 
 
 def _at(problem: BackofficeError, envelope: Envelope) -> BackofficeError:

@@ -11,7 +11,8 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from adapters.kafka import clients
-from adapters.kafka.clients import BrokerUnavailable
+from adapters.kafka.access import Bootstrap
+from adapters.kafka.line import BrokerAccessRefused, BrokerUnavailable
 from domain.errors import Refused
 
 
@@ -27,7 +28,7 @@ class TopicGuard:
     Knows the id of each topic, and notices when another topic was made under the same name.
     """
 
-    def __init__(self, bootstrap: str, topics: Sequence[str], *, every_s: float) -> None:
+    def __init__(self, bootstrap: Bootstrap, topics: Sequence[str], *, every_s: float) -> None:
         self._bootstrap = bootstrap
         self._topics = topics
         self._every_s = every_s
@@ -40,7 +41,8 @@ class TopicGuard:
     def check(self, *, now: bool = False) -> bool:
         """
         Ask the broker for the topics' ids when it is time, and return whether one is missing. Raises OtherTopic, and
-        BrokerUnavailable when nobody ever answered; later, a broker that is away is no news here.
+        BrokerUnavailable when nobody ever answered; later, a broker that is away is no news here, but one that does not
+        let us in is (BrokerAccessRefused): the client would try again for ever without a word.
         """
         if not now and time.monotonic() - self._looked < self._every_s:
             return bool(self.missing)
@@ -48,10 +50,15 @@ class TopicGuard:
             if self._admin is None:
                 self._admin = clients.admin(self._bootstrap, within_s=0.0 if self.ids else 5.0)
             described = self._admin.describe_topics(list(self._topics))
+        except BrokerAccessRefused:
+            self.close()
+            raise
         except (KafkaError, BrokerUnavailable) as error:
             self.close()
             if not self.ids:
-                raise BrokerUnavailable(reason=type(error).__name__, address=self._bootstrap) from None
+                if isinstance(error, BrokerUnavailable):
+                    raise
+                raise clients.unavailable(error, self._bootstrap) from None
         else:
             there = {each["name"]: str(each["topic_id"]) for each in described if not each.get("error_code")}
             self.missing = ", ".join(sorted(set(self._topics) - there.keys()))

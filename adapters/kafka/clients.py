@@ -8,7 +8,6 @@ tests in tests/integration/test_kafka_clients*.py, so that an upgrade shows what
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,9 +17,9 @@ from typing import Any, Final
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 from kafka.protocol.metadata import MetadataRequest
-from kafka.protocol.parser import KafkaProtocol
 
-from domain.errors import Unavailable
+from adapters.kafka.access import AccessFileWrong, Bootstrap, Security, access_to
+from adapters.kafka.line import CLIENT_ID, BrokerAccessRefused, BrokerUnavailable, Line, keep_secrets, refusal
 
 PRODUCER: Final[Mapping[str, object]] = {
     "acks": "all",
@@ -74,32 +73,29 @@ ABANDON_S: Final = 30.0
 #: How often a client that was not told of a topic is made to ask again.
 _ASK_AGAIN_S: Final = 0.5
 
+#: Whoever was not let in tries again ever later: each time is a failed login in the broker's log.
+REFUSED_BACKOFF_S: Final = (1.0, 2.0, 5.0, 10.0)
+
 _METADATA_VERSION: Final = 9
-_CLIENT_ID: Final = "backoffice"
-
-
-class BrokerUnavailable(Unavailable):
-    """
-    No Kafka broker answers; check the address and whether the broker runs.
-    """
 
 
 # ---- clients -------------------------------------------------------------------------------------------------------
 
 
 def producer(
-    bootstrap: str, *, client_id: str = _CLIENT_ID, within_s: float = 5.0, **settings: object
+    bootstrap: Bootstrap, *, client_id: str = CLIENT_ID, within_s: float = 5.0, **settings: object
 ) -> KafkaProducer:
     """
-    Return a producer for `bootstrap` (host:port, several by comma). Raises BrokerUnavailable when nobody answers.
+    Return a producer for `bootstrap` (host:port, several by comma). Raises BrokerUnavailable when nobody answers, and
+    BrokerAccessRefused at once when somebody does not let us in.
 
-    `settings` go on top of PRODUCER (security, and tests that show why a value is as it is).
+    `settings` go on top of PRODUCER, for tests that show why a value is as it is.
     """
     return _construct(KafkaProducer, bootstrap, PRODUCER, settings, client_id=client_id, within_s=within_s)
 
 
 def consumer(
-    bootstrap: str, *, group: str | None, client_id: str = _CLIENT_ID, within_s: float = 5.0, **settings: object
+    bootstrap: Bootstrap, *, group: str | None, client_id: str = CLIENT_ID, within_s: float = 5.0, **settings: object
 ) -> KafkaConsumer:
     """
     Return a consumer of a group (None: no group, for `assign`). Raises BrokerUnavailable when nobody answers.
@@ -109,7 +105,7 @@ def consumer(
 
 
 def admin(
-    bootstrap: str, *, client_id: str = _CLIENT_ID, within_s: float = 5.0, **settings: object
+    bootstrap: Bootstrap, *, client_id: str = CLIENT_ID, within_s: float = 5.0, **settings: object
 ) -> KafkaAdminClient:
     """
     Return a client for topics and their settings. Raises BrokerUnavailable when nobody answers.
@@ -119,7 +115,7 @@ def admin(
 
 def _construct(
     kind: type,
-    bootstrap: str,
+    bootstrap: Bootstrap,
     defaults: Mapping[str, object],
     settings: Mapping[str, object],
     *,
@@ -127,15 +123,39 @@ def _construct(
     within_s: float,
 ) -> Any:
     """
-    Look for the broker first, because a client that fails to reach it leaks a thread and its sockets for good.
+    Look for the broker first, because a client that fails to reach it leaks a thread and its sockets for good, and one
+    that is not let in tries again without end.
 
     A setting that the client does not know stays a TypeError or ValueError: trying again would not help.
     """
-    wait_for_broker(bootstrap, within_s=within_s, plain=settings.get("security_protocol", "PLAINTEXT") == "PLAINTEXT")
+    security = _read(bootstrap)
+    _wait_for_broker(str(bootstrap), security, within_s=within_s)
+    keep_secrets()
+    asked = {**defaults, **security.settings(), **settings}
     try:
-        return kind(bootstrap_servers=bootstrap.split(","), client_id=client_id, **{**defaults, **settings})
+        return kind(bootstrap_servers=str(bootstrap).split(","), client_id=client_id, **asked)
     except KafkaError as error:
-        raise BrokerUnavailable(reason=type(error).__name__, address=bootstrap) from error
+        raise unavailable(error, bootstrap) from error
+
+
+def unavailable(error: KafkaError, bootstrap: Bootstrap) -> BrokerUnavailable:
+    """
+    Return what an error of a client means; BrokerAccessRefused when it is no longer let in.
+    """
+    sentence = refusal(error)
+    if sentence:
+        return BrokerAccessRefused(sentence, address=bootstrap)
+    return BrokerUnavailable(reason=type(error).__name__, address=bootstrap)
+
+
+def _read(bootstrap: Bootstrap) -> Security:
+    """
+    Read the files of the broker's access. Raises BrokerAccessRefused: whoever waits may wait for the file to be right.
+    """
+    try:
+        return access_to(bootstrap).read()
+    except AccessFileWrong as wrong:
+        raise BrokerAccessRefused(wrong.message, **wrong.facts) from None
 
 
 def abandon(producer: KafkaProducer, *, within_s: float = ABANDON_S) -> bool:
@@ -210,65 +230,45 @@ class ClusterView:
         return len(self.broker_ids) >= brokers and not self.leaderless
 
 
-def probe(bootstrap: str, *, within_s: float = 1.0) -> ClusterView:
+def probe(bootstrap: Bootstrap, *, within_s: float = 1.0) -> ClusterView:
     """
     Ask the first broker that answers for the state of the cluster: one socket, one question, nothing left behind.
 
-    Without encryption only. Raises BrokerUnavailable.
+    Raises BrokerUnavailable; BrokerAccessRefused when one does not let us in and no other does.
     """
-    reason = "no address"
-    for address in bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
+    return _probe(str(bootstrap), _read(bootstrap), within_s=within_s)
+
+
+def _probe(addresses: str, security: Security, *, within_s: float = 1.0) -> ClusterView:
+    problem = BrokerUnavailable(reason="no address", address=addresses)
+    for address in addresses.split(","):
         try:
-            with socket.create_connection((host, int(port)), timeout=within_s) as connection:
-                return _view(_ask(connection, MetadataRequest[_METADATA_VERSION](topics=None)))
+            with Line(address, security, within_s=within_s) as line:
+                return _view(line.ask(MetadataRequest[_METADATA_VERSION](topics=None)))
+        except BrokerAccessRefused as refused:
+            problem = refused
         except (OSError, ValueError, KafkaError) as error:
-            reason = type(error).__name__
-    raise BrokerUnavailable(reason=reason, address=bootstrap)
+            if not isinstance(problem, BrokerAccessRefused):
+                problem = BrokerUnavailable(reason=type(error).__name__, address=addresses)
+    raise problem
 
 
-def wait_for_broker(bootstrap: str, *, within_s: float, plain: bool = True) -> None:
+def _wait_for_broker(addresses: str, security: Security, *, within_s: float) -> None:
     """
-    Wait until a broker answers; raises BrokerUnavailable after `within_s` seconds.
-
-    Behind TLS or SASL (`plain=False`) only the port is tried.
+    Wait until a broker answers; raises BrokerUnavailable after `within_s` seconds, and BrokerAccessRefused at once.
     """
     deadline = time.monotonic() + within_s
     while True:
         try:
-            if plain:
-                probe(bootstrap)
-            else:
-                _knock(bootstrap)
+            _probe(addresses, security)
+        except BrokerAccessRefused:
+            raise
         except BrokerUnavailable:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(0.1)
         else:
             return
-
-
-def _knock(bootstrap: str) -> None:
-    for address in bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=1.0).close()
-        except (OSError, ValueError):
-            continue
-        return
-    raise BrokerUnavailable(address=bootstrap)
-
-
-def _ask(connection: socket.socket, request: Any) -> Any:
-    protocol = KafkaProtocol(client_id=_CLIENT_ID)
-    protocol.send_request(request)
-    connection.sendall(protocol.send_bytes())
-    while True:
-        data = connection.recv(65_536)
-        if not data:
-            raise ConnectionResetError
-        for _, response in protocol.receive_bytes(data):
-            return response
 
 
 def _view(response: Any) -> ClusterView:

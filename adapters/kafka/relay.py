@@ -18,6 +18,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from adapters.kafka import clients
+from adapters.kafka.access import Bootstrap
 from domain.errors import Refused, Unavailable
 
 #: Larger records are refused before they are sent: a refusal by the broker would leave a gap in the partition.
@@ -73,11 +74,11 @@ class Pages:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         *,
         deadline_s: float = clients.PAGE_DEADLINE_S,
         stop: threading.Event | None = None,
-        make: Callable[[str], Any] = clients.producer,
+        make: Callable[[Bootstrap], Any] = clients.producer,
     ) -> None:
         self._bootstrap = bootstrap
         self._deadline_s = deadline_s

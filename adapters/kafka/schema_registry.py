@@ -11,10 +11,21 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
+from adapters.kafka.access import (
+    REGISTRY_CA,
+    REGISTRY_PASSWORD,
+    REGISTRY_USER,
+    RegistryAccess,
+    is_this_machine,
+    password_in,
+    tls_context,
+    tls_sentence,
+)
 from domain.errors import Refused, Unavailable
 from formats.contract import Schema, canonical
 
@@ -27,6 +38,13 @@ _ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 class RegistryUnavailable(Unavailable):
     """
     The schema registry does not answer; what was registered before stays. Check its address, and try again.
+    """
+
+
+class RegistryAccessRefused(RegistryUnavailable):
+    """
+    The schema registry does not let us in, or is not who it must be; nothing was registered. Correct the settings of
+    its access.
     """
 
 
@@ -63,22 +81,37 @@ class Difference(NamedTuple):
 
 class SchemaRegistry:
     """
-    One registry by the URL that Confluent's clients take; user and password may stand in it.
+    One registry by the URL that Confluent's clients take, and what it asks for.
+
+    Raises AccessFileWrong for a file that cannot be used, and RegistryAccessRefused rather than send a password that
+    others could read.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, url: str, access: RegistryAccess | None = None, *, timeout_s: float = _TIMEOUT_S) -> None:
+        access = access or RegistryAccess()
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise RegistryUnavailable(
                 "The address of a schema registry begins with http:// or https:// and has a host."
             )
-        self._secure = parts.scheme == "https"
+        if "@" in parts.netloc:
+            raise RegistryAccessRefused(
+                "The address of a schema registry must hold no password, which others would see in the list of "
+                f"processes; use {REGISTRY_USER} and {REGISTRY_PASSWORD}."
+            )
         self._host, self._port = parts.hostname, parts.port
+        self._tls = tls_context(access.ca_file, variable=REGISTRY_CA) if parts.scheme == "https" else None
         self._path = parts.path.rstrip("/")
         self._timeout_s = timeout_s
         self._headers = {"Content-Type": _CONTENT_TYPE, "Accept": _CONTENT_TYPE}
-        if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        if access.username and access.password_file:
+            if self._tls is None and not is_this_machine(self._host):
+                raise RegistryAccessRefused(
+                    "A login is never sent unencrypted; give the https:// address of the schema registry.",
+                    host=self._host,
+                )
+            password = password_in(access.password_file, variable=REGISTRY_PASSWORD)
+            pair = f"{access.username}:{password}".encode()
             self._headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
 
     def register(self, schemas: Iterable[Schema]) -> list[Registered]:
@@ -149,18 +182,25 @@ class SchemaRegistry:
         return _answered(*self._ask(method, path, body))
 
     def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> tuple[int, Any]:
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=self._timeout_s)
+        connection = self._connection()
         try:
             content = None if body is None else json.dumps(body).encode()
             connection.request(method, self._path + path, body=content, headers=self._headers)
             response = connection.getresponse()
             raw = response.read(_ANSWER_BYTES_MAX)
             return response.status, json.loads(raw) if raw else {}
+        except ssl.SSLError as error:
+            sentence = tls_sentence(error, who="schema registry", ca=REGISTRY_CA)
+            raise RegistryAccessRefused(sentence or None, host=self._host, reason=error.reason) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise RegistryUnavailable(host=self._host, reason=type(error).__name__) from None
         finally:
             connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_s, context=self._tls)
 
 
 def _subject(schema: Schema) -> str:
@@ -171,6 +211,12 @@ def _subject(schema: Schema) -> str:
 
 
 def _answered(status: int, answer: Any) -> Any:
+    if status in {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}:
+        raise RegistryAccessRefused(
+            f"The schema registry does not take this login, or does not let it do this; correct {REGISTRY_USER} or "
+            f"what the file of {REGISTRY_PASSWORD} holds.",
+            status=int(status),
+        )
     if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         raise RegistryUnavailable(status=status)
     if status >= http.HTTPStatus.BAD_REQUEST:

@@ -17,7 +17,8 @@ from kafka.admin import ConfigResource
 from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError
 
 from adapters.kafka import clients
-from adapters.kafka.clients import BrokerUnavailable
+from adapters.kafka.access import Bootstrap
+from adapters.kafka.line import BrokerAccessRefused, BrokerUnavailable
 from domain.errors import Refused
 from formats.contract import Topic
 
@@ -110,7 +111,7 @@ class Topics:
     The topics of one cluster. Each question is asked by a client of its own that is closed again.
     """
 
-    def __init__(self, bootstrap: str, *, within_s: float = 5.0) -> None:
+    def __init__(self, bootstrap: Bootstrap, *, within_s: float = 5.0) -> None:
         self.bootstrap = bootstrap
         self.within_s = within_s
 
@@ -181,7 +182,7 @@ class _Asking:
     An admin client for one block; whatever the client raises means that the broker is away.
     """
 
-    def __init__(self, bootstrap: str, within_s: float) -> None:
+    def __init__(self, bootstrap: Bootstrap, within_s: float) -> None:
         self._bootstrap = bootstrap
         self._within_s = within_s
 
@@ -192,7 +193,7 @@ class _Asking:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         self._admin.close()
         if isinstance(error, KafkaError):
-            raise BrokerUnavailable(reason=type(error).__name__, address=self._bootstrap) from None
+            raise clients.unavailable(error, self._bootstrap) from None
 
 
 def _make(admin: KafkaAdminClient, name: str, options: Mapping[str, object]) -> None:
@@ -251,6 +252,8 @@ class Watch:
     every_s: float = WATCH_S
     #: Topics that were not there when we looked last, by comma.
     missing: str = field(default="", init=False)
+    #: Why the broker did not let us in when we looked last: a client that lives on would try again without a word.
+    refused: BrokerAccessRefused | None = field(default=None, init=False)
     _looked: float = field(default=-1e9, init=False)
     _admin: KafkaAdminClient | None = field(default=None, init=False)
     _known: Mapping[str, str] = field(default_factory=dict, init=False)
@@ -282,9 +285,11 @@ class Watch:
             if self._admin is None:
                 self._admin = clients.admin(self.topics.bootstrap, within_s=0.0)
             described = self._admin.describe_topics(list(self._known))
-        except (KafkaError, BrokerUnavailable):
+        except (KafkaError, BrokerUnavailable) as problem:
+            self.refused = problem if isinstance(problem, BrokerAccessRefused) else None
             self.close()
         else:
+            self.refused = None
             ids = {each["name"]: str(each["topic_id"]) for each in described if not each.get("error_code")}
             self.missing = ", ".join(sorted(self._known.keys() - ids.keys()))
             self._compare(ids)

@@ -16,7 +16,8 @@ from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError, UnknownTo
 
 from adapters.kafka import clients, jvm
 from adapters.kafka.broker import Kafka
-from adapters.kafka.clients import BrokerUnavailable, ClusterView, RateLimit
+from adapters.kafka.clients import ClusterView, RateLimit
+from adapters.kafka.line import BrokerUnavailable
 from tests.patience import PATIENCE_S, eventually
 
 MakeTopic = Callable[..., str]

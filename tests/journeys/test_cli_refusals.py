@@ -135,6 +135,13 @@ def surroundings(meet: Gallery, _: Database) -> None:
     empty = meet.folder / "empty"
     meet.meets(6, "nothing was prepared yet", "today", BACKOFFICE_DATABASE_URL="", BACKOFFICE_HOME=str(empty))
     assert not empty.exists()
+    brokers = {"BACKOFFICE_KAFKA_BROKERS": "kafka:9093", "BACKOFFICE_KAFKA_USERNAME": "relay"}
+    meet.meets(4, "a login that nothing would use", "topics", "check", **brokers)
+    login = {"BACKOFFICE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "BACKOFFICE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512"}
+    gone = {"BACKOFFICE_KAFKA_PASSWORD_FILE": str(meet.folder / "password")}
+    meet.meets(4, "a password that is not where it should be", "topics", "check", **brokers, **login, **gone)
+    in_url = {"BACKOFFICE_SCHEMA_REGISTRY_URL": "https://relay:geheim@registry"}
+    meet.meets(4, "a password in the address of the registry", "today", **in_url)
     meet.meets(6, "a home that cannot be made", "init", BACKOFFICE_DATABASE_URL="", BACKOFFICE_HOME="/proc/home")
 
 
