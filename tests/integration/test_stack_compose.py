@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("relay", "projector", "schedule", "worker")
+OURS = ("relay", "projector", "commands", "schedule", "worker")
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"(?m)^\s*#.*\n", "", DOCKERFILE)).splitlines()
 
@@ -104,12 +106,22 @@ def test_our_processes_understand_what_they_are_given(name: str) -> None:
     assert not settings.embedded
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_our_processes_are_commands_that_stay(name: str) -> None:
-    command = SERVICES[name]["command"]
-    found = backoffice.get_command(click.Context(backoffice), command[0])
-    assert found is not None, f"there is no backoffice {command[0]}"
-    assert "until told to stop" in str(found.help) or "Ring every minute" in str(found.help)
+def staying(group: click.Group, *before: str) -> Iterator[tuple[str, ...]]:
+    """
+    Find every command that works until it is told to stop.
+    """
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        if isinstance(command, click.Group) and not command.invoke_without_command:
+            yield from staying(command, *before, name)
+        elif re.search("until told to stop|Ring every minute|Take the commands that others send", str(command.help)):
+            yield (*before, name)
+
+
+def test_every_process_that_a_fund_needs_all_the_time_has_its_service() -> None:
+    started = {tuple(word for word in SERVICES[name]["command"] if not word.startswith("--")) for name in OURS}
+    assert {words[:2] for words in started} == set(staying(backoffice))
 
 
 def test_kafka_makes_no_topic_by_accident() -> None:
@@ -122,25 +134,26 @@ def test_kafka_makes_no_topic_by_accident() -> None:
 GIVEN = dict.fromkeys(re.findall(r"\$\{([A-Z_]+):", TEXT), "/dev/null")
 
 
-def compose_config(file: Path, given: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def compose_config(*files: Path, given: dict[str, str], answer: str = "--quiet") -> subprocess.CompletedProcess[str]:
     """
-    Run `docker compose config --quiet` on a file, with nothing set but `given`.
+    Run `docker compose config` on files, the later ones on top, with nothing set but `given`.
     """
     program = Path(sysconfig.get_path("scripts")) / "docker-compose"
+    named = [word for file in files for word in ("--file", str(file))]
     return subprocess.run(
-        [program, "--file", file, "--project-directory", ROOT, "config", "--quiet"],
-        capture_output=True, text=True, env={"PATH": os.defpath, "HOME": str(file.parent), **given}, check=False,
+        [program, *named, "--project-directory", ROOT, "config", answer],
+        capture_output=True, text=True, env={"PATH": os.defpath, "HOME": str(files[0].parent), **given}, check=False,
     )  # fmt: skip
 
 
 def test_compose_itself_takes_the_file_without_a_word() -> None:
-    done = compose_config(ROOT / "docker-compose.yml", GIVEN)
+    done = compose_config(ROOT / "docker-compose.yml", given=GIVEN)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("name", GIVEN)
 def test_compose_starts_nothing_while_a_secret_is_not_set(name: str) -> None:
-    done = compose_config(ROOT / "docker-compose.yml", {other: "/dev/null" for other in GIVEN if other != name})
+    done = compose_config(ROOT / "docker-compose.yml", given={other: "/dev/null" for other in GIVEN if other != name})
     assert done.returncode != 0
     assert f"Set {name} to " in done.stderr
 
@@ -167,9 +180,33 @@ def test_compose_refuses_a_file_with_a_slip_in_it(right: str, wrong: str, said: 
     assert right in TEXT
     spoilt = tmp_path / "docker-compose.yml"
     spoilt.write_text(TEXT.replace(right, wrong), encoding="utf-8")
-    done = compose_config(spoilt, GIVEN)
+    done = compose_config(spoilt, given=GIVEN)
     assert done.returncode != 0
     assert said in done.stderr
+
+
+def test_a_cluster_of_the_funds_own_takes_the_place_of_ours_as_the_head_of_the_file_says(tmp_path: Path) -> None:
+    said = dict(re.findall(r"(?m)^#   (BACKOFFICE_[A-Z_]+): (\S+)$", TEXT))
+    assert len(said) == 7
+    ours: dict[str, Any] = {name: {"environment": said} for name in OURS}
+    override = tmp_path / "docker-compose.override.yml"
+    override.write_text(
+        yaml.safe_dump({"services": {**ours, "kafka": "KAFKA", "registry": "REGISTRY"}})
+        .replace(
+            "    environment:", "    depends_on: !override {postgres: {condition: service_healthy}}\n    environment:"
+        )
+        .replace(": KAFKA", ": !reset null")
+        .replace(": REGISTRY", ": !reset null"),
+        encoding="utf-8",
+    )
+    done = compose_config(ROOT / "docker-compose.yml", override, given=GIVEN, answer="--format=json")
+    assert (done.returncode, done.stderr) == (0, "")
+    services = json.loads(done.stdout)["services"]
+    assert set(services) == {"postgres", *OURS}
+    for name in OURS:
+        assert set(services[name]["depends_on"]) == {"postgres"}
+        settings = Settings.from_environment(services[name]["environment"])
+        assert (settings.kafka_access.protocol, len(settings.kafka_brokers)) == ("SASL_SSL", 3)
 
 
 # ---- the image ------------------------------------------------------------------------------------------------------

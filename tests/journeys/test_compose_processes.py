@@ -17,7 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
+from formats.published_commands import COMMANDS
 from tests.cli import ROOT, Cli, as_url
+from tests.consumer_material import send
+from tests.integration.test_consumers_inbound import a_command, sent
 from tests.patience import PATIENCE_S, eventually
 
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -52,7 +55,7 @@ def services(database: Any, own_kafka: Any, registry: Any, tmp_path: Path) -> di
     return made
 
 
-def test_our_processes_come_up_stay_work_and_go_down(services: dict[str, Cli]) -> None:
+def test_our_processes_come_up_stay_work_and_go_down(services: dict[str, Cli], own_kafka: Any) -> None:
     assert len(FIRST_TIME) == 3
     for name, words in FIRST_TIME:
         done = services[name].process(*words.split())
@@ -60,6 +63,8 @@ def test_our_processes_come_up_stay_work_and_go_down(services: dict[str, Cli]) -
     with started(services) as processes:
         recorded = services["schedule"].json("status")["last_position"]
         assert recorded > 0
+        send(own_kafka, COMMANDS, [sent(a_command(1))])
+        eventually(lambda: services["commands"].json("status")["last_position"] > recorded)
         eventually(lambda: followed(services["relay"]))
         for name in OURS:
             checked = services[name].process(*json.loads(HEALTH)[3:])
