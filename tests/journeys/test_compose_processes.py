@@ -1,6 +1,6 @@
 """
-What docker-compose.yml starts of ours does its work: the same commands with the same settings, without the containers,
-on a real database, a real broker and a real registry.
+What docker-compose.yml starts of ours does its work: the same commands with the same settings, from the same files as in
+the image but without the containers, on a real database, a real broker and a real registry.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import yaml
 from formats.published_commands import COMMANDS
 from tests.cli import ROOT, Cli, as_url
 from tests.consumer_material import send
+from tests.image import PYTHON, image
 from tests.integration.test_consumers_inbound import a_command, sent
 from tests.patience import PATIENCE_S, eventually
 
@@ -46,12 +47,14 @@ def services(database: Any, own_kafka: Any, registry: Any, tmp_path: Path) -> di
         "BACKOFFICE_SCHEMA_REGISTRY_URL": registry.address,
         "PGPASSWORD": "",
     }
+    inside = image(tmp_path / "image")
     made = {}
     for name in OURS:
         home = tmp_path / name
         home.mkdir(mode=0o700)
         made[name] = Cli(home)
-        made[name].environment = {**SERVICES[name]["environment"], **here, "BACKOFFICE_HOME": str(home)}
+        made[name].python = PYTHON
+        made[name].environment = {**inside, **SERVICES[name]["environment"], **here, "BACKOFFICE_HOME": str(home)}
     return made
 
 
