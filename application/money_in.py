@@ -132,6 +132,19 @@ class MoneyIn(NamedTuple):
         Take a file, then those that waited for it. Raises what `bank_account.take_statement` refuses.
         """
         reports, followers = self._take_one(file, sender, progress)
+        return [*reports, *self.take_waiting(followers, sender=sender, progress=progress)]
+
+    def take_waiting(
+        self,
+        turn_has_come: Sequence[bank_account.Held],
+        *,
+        sender: Sender,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> list[StatementReport]:
+        """
+        Take the files of waiting statements whose turn has come, and those that waited for them.
+        """
+        reports, followers = list[StatementReport](), [*turn_has_come]
         while followers:
             content = self.waiting.content(followers.pop().content)
             if content is None:

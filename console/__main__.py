@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "run": "runs",
     "letters": "letters",
     "worklist": "worklist",
+    "statements": "statements",
     "show": "show",
     "explain": "explain",
     "schedule": "schedule",

@@ -40,6 +40,7 @@ from console.answers_of_runs import (
     Settled,
     Worked,
 )
+from console.answers_of_statements import StatementList, StatementMoved
 from console.demo_end import Demonstrated
 
 
@@ -351,6 +352,11 @@ ANSWERS: Final[Mapping[str, type[Answer]]] = {
     "worklist allocate": Decided,
     "worklist return": Decided,
     "worklist explain": Decided,
+    "statements list": StatementList,
+    "statements accept": StatementMoved,
+    "statements approve": StatementMoved,
+    "statements discard": StatementMoved,
+    "statements explain": StatementMoved,
     "explain": Explained,
     "project status": Projected,
     "project run": Projected,

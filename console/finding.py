@@ -29,6 +29,12 @@ class NotAStatement(NotFound):
     """
 
 
+class SeveralAccounts(Refused):
+    """
+    The fund has several accounts here; say which one: --account IBAN
+    """
+
+
 class NoSuchLetter(NotFound):
     """
     There is no letter with this id; `backoffice show member` lists a member's letters.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -132,11 +133,13 @@ def _rebuilt(
     backoffice: Backoffice, name: str, *, accept: bool, workers: int | None, check: Callable[[], None]
 ) -> Rebuilt:
     from adapters.postgres.exclusive import only_one
+    from adapters.postgres.projector import MadeByAnotherVersion
     from console.answers import ModelDifference, Rebuilt
 
     actor = backoffice.settings.actor
     with only_one(backoffice.database, f"rebuild {name}", actor=actor), progress(f"rebuilding {name}") as told:
-        backoffice.catch_up((name,))
+        with suppress(MadeByAnotherVersion):  # then there is nothing to bring up to date, and this makes it anew
+            backoffice.catch_up((name,))
         rebuild = backoffice.rebuild(name)
         done = 0
 

@@ -19,10 +19,11 @@ from domain.errors import Refused, Unavailable
 from domain.ids import Kind, MemberId, StreamId, belonging_to
 
 if TYPE_CHECKING:
-    from adapters.postgres.looking import StatementView
+    from adapters.postgres.looking import StatementView, YearView
     from adapters.postgres.looking_at_letters import LetterView
     from adapters.wiring import Backoffice
     from console.answers import MemberShown
+    from domain.zorgkas_affiliation.remembered import Affiliation
 
 _LISTS: Final = (
     "movements",
@@ -100,11 +101,21 @@ def _member(backoffice: Backoffice, member: MemberId, reveal: str | None) -> Mem
         email=state.email,
         died_on=known.died_on,
         affiliation=account.kind or "none",
-        years=years(backoffice.database, affiliation),
+        years=[_with_last_money(each, account) for each in years(backoffice.database, affiliation)],
         credit_cents=account.credit_cents,
         letters=letters(backoffice.database, stream=affiliation),
         personal={} if reveal is None else _revealed(backoffice, member, reveal),
     )
+
+
+def _with_last_money(year: YearView, account: Affiliation) -> YearView:
+    """
+    Say which money stands on the year now, also after some was taken back or moved: the account itself knows.
+    """
+    import msgspec
+
+    days = [piece.value_date for piece in account.pieces if piece.year == year.year and piece.amount_cents]
+    return msgspec.structs.replace(year, last_value_date=max(days, default=None))
 
 
 def _revealed(backoffice: Backoffice, member: MemberId, purpose: str) -> dict[str, str]:

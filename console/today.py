@@ -13,6 +13,8 @@ from console.output import euros, give, heading, out, table
 from domain.payments import Iban
 
 if TYPE_CHECKING:
+    from adapters.postgres.looking import Chain
+    from adapters.wiring import Backoffice
     from application.runs_today import TodayLine
     from console.answers import CalendarLine, Today
 
@@ -49,10 +51,19 @@ def today_command(asked: Asked, everything: bool) -> None:
             since=since,
             calendar=[_line(line) for line in lines],
             worklists=worklists(backoffice.database, law=backoffice.law, as_of=day),
-            accounts=chains(backoffice.database),
+            accounts=[_with_gaps(backoffice, chain) for chain in chains(backoffice.database)],
             alarm_lived_at=Heartbeats(backoffice.database).last_beat(),
         )
     give(found, lambda: _show(found), as_json=asked.as_json)
+
+
+def _with_gaps(backoffice: Backoffice, chain: Chain) -> Chain:
+    import msgspec
+
+    from console.statements import standing_gaps
+
+    obstacle, gaps = standing_gaps(backoffice, chain.account)
+    return msgspec.structs.replace(chain, obstacle=obstacle, gaps=gaps)
 
 
 def _line(line: TodayLine) -> CalendarLine:
@@ -87,12 +98,23 @@ def _show(found: Today) -> None:
         out("The lines of a list: backoffice show worklist LIST")
     else:
         out("Nothing.")
+    _show_bank(found)
+
+
+def _show_bank(found: Today) -> None:
+    from console.statements import way_out
+
     heading("The bank")
     for chain in found.accounts:
         until = f"statements up to {chain.last}, closed on {chain.closed_on}" if chain.last else "no statement yet"
         out(f"{Iban(chain.account).printed}  {until}{f', {euros(chain.closing_cents)}' if chain.last else ''}")
-        if chain.waiting:
-            out(f"  {', '.join(chain.waiting)} came early: statement {chain.waits_for} is missing")
+        if chain.waiting and chain.obstacle is not None:
+            others = f" (and {len(chain.waiting) - 1} more)" if len(chain.waiting) > 1 else ""
+            out(f"  {way_out(chain.obstacle)}{others}: backoffice statements list")
+        for gap in chain.gaps:
+            what = "waits for a second person" if gap.state == "to_approve" else "is not explained"
+            said = f"{euros(gap.difference_cents)} {what} ({gap.declared_by}: {gap.reason})"
+            out(f"  between {gap.after} and {gap.statement}: {said}")
 
 
 def _status(line: CalendarLine) -> str:

@@ -22,7 +22,7 @@ class AccountRow(Row):
 
 class StatementRow(Row):
     """
-    One statement; `state` is taken or held. Amounts in cents; `debit_cents` is positive.
+    One statement; `state` is taken, held or discarded. Amounts in cents; `debit_cents` is positive.
     """
 
     stream: UUID
@@ -132,6 +132,11 @@ def _statement_held(rows: StreamRows, event: bank_account.StatementHeld, envelop
     rows.put(STATEMENT, waiting, event.year, event.number)
 
 
+def _statement_discarded(rows: StreamRows, event: bank_account.StatementDiscarded, _envelope: Envelope) -> None:
+    if waiting := rows.known(STATEMENT, event.year, event.number):
+        waiting.state = "discarded"
+
+
 def _held(rows: StreamRows, event: bank_movement.MovementHeld, envelope: Envelope) -> None:
     held = HeldRow(
         rows.stream, event.account, event.year, event.number, event.ordinal, event.amount_cents, event.value_date,
@@ -169,6 +174,7 @@ _FOLDS: Final = ByEvent[Fold](
         bank_account.BankAccountOpened: _account_opened,
         bank_account.StatementTaken: _statement_taken,
         bank_account.StatementHeld: _statement_held,
+        bank_account.StatementDiscarded: _statement_discarded,
         bank_movement.MovementHeld: _held,
         bank_movement.MovementAllocated: _allocated,
         bank_movement.MovementReturned: _returned,

@@ -14,6 +14,7 @@ from uuid import UUID
 from domain.envelope import Envelope
 from domain.events import Event
 from domain.ids import Kind
+from domain.rules.allocation import CREDIT
 from domain.zorgkas_affiliation import happened as h
 from projections.model import ByEvent, Fold, Row, StreamRows, Table, unmoved
 
@@ -21,6 +22,9 @@ from projections.model import ByEvent, Fold, Row, StreamRows, Table, unmoved
 class PremiumYear(Row):
     """
     One year of one member. Amounts in cents; `missed_on` is empty when the year is not (or no longer) missed.
+
+    `last_value_date` is that of the newest payment put on the year; empty when nothing was, or when money was taken off
+    again, for these rows do not remember what stood there before. The pieces of the account itself do.
     """
 
     stream: UUID
@@ -63,11 +67,16 @@ def _years_allocated(event: h.PaymentReceived | h.PaymentReversed | h.CreditAllo
     return [(share.year,) for share in event.allocations]
 
 
+def _years_moved(event: h.AllocationsReordered) -> Iterable[tuple[int]]:
+    return {(year,) for move in event.moves for year in (move.from_year, move.to_year) if year != CREDIT}
+
+
 _YEARS_OF: Final = ByEvent[Callable[[Any], Iterable[tuple[int]]]](
     {
         h.PaymentReceived: _years_allocated,
         h.PaymentReversed: _years_allocated,
         h.CreditAllocated: _years_allocated,
+        h.AllocationsReordered: _years_moved,
         h.FineImposed: lambda event: [(year,) for year in event.years],
     },
     otherwise=_own_year,
@@ -109,7 +118,7 @@ class PremiumAccount:
     """
 
     name = "premium_account"
-    version = 1
+    version = 2
     kinds = frozenset({Kind.ZORGKAS_AFFILIATION})
     tables = (YEAR, AFFILIATION)
     reads_personal = False
@@ -179,8 +188,15 @@ def _reversed(rows: StreamRows, event: h.PaymentReversed, envelope: Envelope) ->
     account.received_cents -= event.amount_cents
     account.credit_cents -= event.credit_cents
     for share in event.allocations:
-        rows.row(YEAR, share.year).paid_cents -= share.amount_cents
+        year = rows.row(YEAR, share.year)
+        year.paid_cents -= share.amount_cents
+        year.last_value_date = None
         account.allocated_cents -= share.amount_cents
+
+
+def _reordered(rows: StreamRows, event: h.AllocationsReordered, _envelope: Envelope) -> None:
+    for key in _years_moved(event):
+        rows.row(YEAR, *key).last_value_date = None
 
 
 def _credit_used(rows: StreamRows, event: h.CreditAllocated, envelope: Envelope) -> None:
@@ -228,6 +244,7 @@ _FOLDS: Final = ByEvent[Fold](
         h.PaymentReversed: _reversed,
         h.CreditAllocated: _credit_used,
         h.CreditRefunded: _credit_refunded,
+        h.AllocationsReordered: _reordered,
         h.YearMissed: _missed,
         h.MissReinstated: _missed_after_all,
         h.MissCorrected: _not_missed,

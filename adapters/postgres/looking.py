@@ -15,6 +15,7 @@ import msgspec
 from psycopg.rows import class_row
 
 from adapters.postgres.database import OWNER, READER, WRITER, Database
+from application.chain_views import GapView, Obstacle
 from domain.ids import owner_of
 from domain.parameters import Parameters
 
@@ -48,7 +49,8 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One of the fund's accounts: its last taken statement, and those that came before their turn.
+    One of the fund's accounts: its last taken statement, those that came before their turn with what keeps the first
+    back, and the gaps of which something is still to be approved or explained.
     """
 
     account: str
@@ -59,6 +61,8 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     statements: int = 0
     waiting: Sequence[str] = ()
     waits_for: str = ""
+    obstacle: Obstacle | None = None
+    gaps: Sequence[GapView] = ()
 
 
 class StatementView(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +157,7 @@ _LISTS: Final[Mapping[str, tuple[str, LiteralString]]] = {
         "SELECT stream, NULL::uuid, open_cents, held_on, because FROM rm_bank.held_movement WHERE state = 'open'",
     ),
     "statements": (
-        "statements that came before their turn",
+        "statements that came before their turn: backoffice statements list",
         (
             "SELECT stream, NULL::uuid, 0, recorded_on, 'statement ' || year || '/' || number || ' waits for ' || "
             "waits_for_year || '/' || waits_for_number FROM rm_bank.statement WHERE state = 'held'"
@@ -195,17 +199,17 @@ _LISTS: Final[Mapping[str, tuple[str, LiteralString]]] = {
     "credit": (
         "members with credit",
         (
-            "SELECT a.stream, a.stream, a.credit_cents, coalesce(max(y.last_value_date), '2001-01-01'), 'credit' "
-            "FROM rm_premium_account.affiliation a LEFT JOIN rm_premium_account.premium_year y USING (stream) "
-            "WHERE a.credit_cents > 0 GROUP BY a.stream, a.credit_cents"
+            "SELECT a.stream, a.stream, a.credit_cents, coalesce(max(p.value_date), '2001-01-01'), 'credit' "
+            "FROM rm_premium_account.affiliation a LEFT JOIN rm_payments.payment p ON p.stream = a.stream "
+            "AND p.reversed_by IS NULL WHERE a.credit_cents > 0 GROUP BY a.stream, a.credit_cents"
         ),
     ),
     "owed-back": (
         "members who owe back what was refunded, since the bank took the payment back",
         (
             "SELECT a.stream, a.stream, -a.credit_cents, coalesce(max(p.recorded_on), '2001-01-01'), 'owed back' "
-            "FROM rm_premium_account.affiliation a LEFT JOIN rm_payments.payment p USING (stream) "
-            "WHERE a.credit_cents < 0 GROUP BY a.stream, a.credit_cents"
+            "FROM rm_premium_account.affiliation a LEFT JOIN rm_payments.payment p ON p.stream = a.stream "
+            "AND p.reversed_by IS NOT NULL WHERE a.credit_cents < 0 GROUP BY a.stream, a.credit_cents"
         ),
     ),
 }

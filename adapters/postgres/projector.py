@@ -16,7 +16,7 @@ from psycopg import Connection, Cursor, sql
 from adapters.postgres.arrays import column_of, copy_rows, types_of
 from application.ports import Feed
 from domain.envelope import Envelope
-from domain.errors import Conflict
+from domain.errors import Conflict, Unavailable
 from projections.model import ReadModel, Row, StreamRows, Table
 
 #: Live batches; a catch-up over millions takes larger ones, because events of one stream then fold together.
@@ -25,6 +25,13 @@ CATCH_UP_EVENTS = 20_000
 #: From this many rows on, COPY and one merge are quicker than arrays.
 STAGED_FROM = 500
 _LOOKERS = sql.SQL("backoffice_reader, backoffice_writer")
+
+
+class MadeByAnotherVersion(Unavailable):
+    """
+    This read model was made by another version of the program; make it again and take what differs: backoffice
+    project rebuild NAME --accept
+    """
 
 
 class Fenced(Conflict):
@@ -108,8 +115,12 @@ class Projector:
 
     def stored_position(self) -> int:
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            cursor.execute("SELECT position FROM projection_positions WHERE projection = %s", [self._model.name])
+            cursor.execute(
+                "SELECT position, version FROM projection_positions WHERE projection = %s", [self._model.name]
+            )
             found = cursor.fetchone()
+        if found and found[1] != self._model.version:
+            raise MadeByAnotherVersion(name=self._model.name)
         return int(found[0]) if found else create(self._connection, self._model)
 
     def apply(self, batch: Sequence[Envelope], *, reached: int | None = None) -> None:

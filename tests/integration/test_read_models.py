@@ -10,7 +10,7 @@ import pytest
 
 from adapters.postgres import projector
 from adapters.postgres.database import OWNER
-from adapters.postgres.projector import Fenced, Projector, schema_of
+from adapters.postgres.projector import Fenced, MadeByAnotherVersion, Projector, schema_of
 from projections.premium_account import PremiumAccount
 from tests.world import World, paid
 
@@ -104,6 +104,18 @@ def test_a_projector_that_was_overtaken_is_fenced_and_changes_nothing(fund):
             slow.apply(batch)
         assert content_of(fund, "premium_account") == before
         assert Projector(connection=other, feed=store.feed, model=PremiumAccount()).catch_up() == 0
+
+
+def test_a_model_of_another_version_says_that_it_is_to_be_made_again_and_moves_on_after_that(fund):
+    name = "premium_account"
+    with fund.backoffice.database.session(OWNER) as session:
+        session.execute("UPDATE projection_positions SET version = version - 1 WHERE projection = %s", [name])
+    with pytest.raises(MadeByAnotherVersion, match="project rebuild"):
+        fund.backoffice.catch_up((name,))
+    rebuild = fund.backoffice.rebuild(name)
+    rebuild.build(streams=fund.backoffice.pages, moved=lambda _: None)
+    rebuild.swap()
+    assert fund.backoffice.catch_up((name,)) == 0
 
 
 def test_rows_and_position_move_together_or_not_at_all(fund):

@@ -16,6 +16,8 @@ from domain.aggregates import AGGREGATES
 from domain.catalogue import Aggregate
 from domain.envelope import Envelope
 from domain.ids import derived_key
+from domain.money import Cents
+from domain.zorgkas_affiliation.happened import Allocation
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from formats.stored_shapes import event_type, folding_shape
 from projections.bank import Bank
@@ -125,3 +127,18 @@ def test_a_row_that_is_not_there_is_made_with_its_key() -> None:
 def test_a_table_whose_first_columns_are_not_its_key_is_refused(key: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="its key"):
         Table(name="premium_year", row=YEAR.row, columns=YEAR.columns, key=key)
+
+
+def test_money_that_was_taken_back_or_moved_leaves_no_value_date_behind() -> None:
+    paid, back = (a_payment_of(2025, name) for name in ("PaymentReceived", "PaymentReversed"))
+    story = [envelope(AFFILIATION, event, position=at, version=at) for at, event in enumerate((paid, back), start=1)]
+    for model in (PremiumAccount(), PublishedPremiumAccount()):
+        (standing,) = folded(model, story[:1])["premium_year"]
+        (after,) = folded(model, story)["premium_year"]
+        assert (standing.last_value_date, after.last_value_date) == (paid.value_date, None)  # type: ignore[attr-defined]
+        assert (standing.paid_cents, after.paid_cents) == (6400, 0)  # type: ignore[attr-defined]
+
+
+def a_payment_of(year: int, name: str) -> Any:
+    event = next(each for each in AFFILIATION.events if each.__name__ == name)
+    return replace(sample(event), amount_cents=6400, credit_cents=0, allocations=(Allocation(year, Cents(6400)),))
