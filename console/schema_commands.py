@@ -17,6 +17,7 @@ from console.asking import Asked, asks
 from console.exits import Exit
 from console.output import count, give, out, say, table
 from domain.errors import Refused
+from formats.catalogue_gate import problems_in_catalogue
 from formats.contract import SCHEMAS, Contract, Schema, load
 from formats.schema_gate import Problem, checker_is_here, problems_in
 from formats.subscriber_pages import pages
@@ -48,7 +49,7 @@ def pin(folder: Path) -> list[Schema]:
     fresh = not_released(contract)
     if not fresh:
         return []
-    if problems_in(contract) or not checker_is_here():
+    if _all_problems(contract) or not checker_is_here():
         raise GateClosed(checker="installed" if checker_is_here() else "not installed, it comes with development")
     path = folder / "ids.yaml"
     first = max(contract.by_id, default=0) + 1
@@ -62,7 +63,7 @@ def register(contract: Contract, url: str) -> list[Registered]:
     """
     Register all released schemas. Raises GateClosed and what `SchemaRegistry.register` raises.
     """
-    if problems_in(contract):
+    if _all_problems(contract):
         raise GateClosed
     return registry_at(url).register(contract.by_id.values())
 
@@ -72,7 +73,11 @@ def check(contract: Contract, url: str | None) -> tuple[list[Problem], list[Diff
     Return what the gate finds, and what a registry says otherwise than we do.
     """
     differences = registry_at(url).differences(contract.by_id.values()) if url else []
-    return problems_in(contract), differences
+    return _all_problems(contract), differences
+
+
+def _all_problems(contract: Contract) -> list[Problem]:
+    return [*problems_in(contract), *problems_in_catalogue(contract)]
 
 
 def registry_at(url: str) -> SchemaRegistry:

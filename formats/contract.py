@@ -216,9 +216,24 @@ def _check(
         raise ContractUnreadable(file=str(folder), problem="it is not there")
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """
+    YAML takes the last of two equal keys without a word; an event or an id would silently get another meaning.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found = super().construct_mapping(node, deep)
+        if len(found) != len(node.value):
+            raise yaml.constructor.ConstructorError(problem="a key stands there twice")
+        return found
+
+
 def _yaml(path: Path, key: str, kind: Any) -> Any:
     try:
-        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8"))[key], kind, strict=True)
+        read = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506 - a SafeLoader
+        return msgspec.convert(read[key], kind, strict=True)
+    except yaml.constructor.ConstructorError as error:
+        raise ContractUnreadable(file=path.name, problem=str(error.problem)) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ContractUnreadable(file=path.name, problem=f"no `{key}` can be read ({type(error).__name__})") from None
     except msgspec.ValidationError as error:

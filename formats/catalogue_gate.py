@@ -1,0 +1,67 @@
+"""
+The gate before the catalogue and the ids: each event published or not, each record of an event, and each id, just once.
+
+`formats.schema_gate` holds the schemas themselves; `backoffice schema check` asks both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from domain.aggregates import AGGREGATES
+from formats.contract import Contract
+from formats.schema_gate import Problem
+from formats.stored_shapes import event_type
+
+#: Records that are no events of ours: what others send us, and our answer.
+_NO_EVENTS: Final = "backoffice.commands."
+
+
+def problems_in_catalogue(contract: Contract) -> list[Problem]:
+    """
+    Return what is wrong with the catalogue and the ids; empty when the contract may be released.
+    """
+    return [*_events(contract), *_records(contract), *_ids(contract)]
+
+
+def _events(contract: Contract) -> Iterator[Problem]:
+    ours = {event_type(aggregate.context, event).name for aggregate in AGGREGATES for event in aggregate.events}
+    said = {*contract.published, *contract.not_published}
+    for event in sorted(ours - said):
+        yield _problem(event, "Nothing says whether it is published; add it, with its record or with why not.")
+    for event in sorted(said - ours):
+        yield _problem(event, "There is no such event; correct its name or take it out.")
+    for event in sorted({*contract.published} & {*contract.not_published}):
+        yield _problem(event, "It stands under both published and not_published; take one out.")
+    for event, reason in contract.not_published.items():
+        if not reason.strip():
+            yield _problem(event, "Say why it is not published.")
+
+
+def _records(contract: Contract) -> Iterator[Problem]:
+    there = {schema.name: schema for versions in contract.records.values() for schema in versions}
+    for event, name in contract.published.items():
+        if name not in there:
+            yield _problem(event, f"It is published as {name}, which has no schema; write it, or correct the name.")
+    for name, times in Counter(contract.published.values()).items():
+        if times > 1:
+            yield _problem(name, f"{times} events are published as it; a record stands for one.")
+    used = {name.partition("/")[0] for name in contract.published.values()}
+    for record in sorted(contract.records.keys() - used):
+        if not record.startswith(_NO_EVENTS):
+            yield _problem(record, "No event is published as this record; add it to the catalogue, or remove the file.")
+
+
+def _ids(contract: Contract) -> Iterator[Problem]:
+    for place, number in enumerate(contract.released, start=1):
+        if number != place:
+            yield Problem(
+                "ids.yaml", str(number), "id", f"Here {place} stood: put it back, no id is changed or left out."
+            )
+            return
+
+
+def _problem(what: str, sentence: str) -> Problem:
+    return Problem("catalogue.yaml", what, "catalogue", sentence)
