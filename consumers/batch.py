@@ -177,29 +177,34 @@ class Batch:
         Tell whether the message was taken before: `taken` and `epoch` are those of the last one that was. Raises
         _EndsBefore when one before it is missing.
         """
+        other = taken is not None and chain.epoch != epoch
         if taken is not None and chain.sequence <= taken:
-            if chain.epoch != epoch:
+            if other:
                 raise _EndsBefore(index, OtherHistory(**_where(record)))
             return True
-        if not self._follows(chain.previous, taken, record):
+        had, before = self._follows(chain.previous, taken, record)
+        if other and had and before != taken:
+            raise _EndsBefore(index, OtherHistory(**_where(record)))  # the last one taken never happened there
+        if not had:
             raise _EndsBefore(index, GapInPartition(**_where(record)))
         return False
 
-    def _follows(self, previous: int | None, taken: int | None, record: Record) -> bool:
+    def _follows(self, previous: int | None, taken: int | None, record: Record) -> tuple[bool, int | None]:
         """
-        Do we have everything up to `previous`? What was parked counts as had: it waits for a person.
+        Do we have everything up to `previous`, and which one of what was taken comes before it? What was parked counts
+        as had: it waits for a person.
         """
         if previous is None:
-            return taken is None
+            return taken is None, None
         if taken is not None and previous <= taken:
-            return True  # nearly always
+            return True, previous  # nearly always
         known = letters.parked_sequences(self._cursor, self._name, record, -1 if taken is None else taken)
         known = {**known, **self._parked}
         while previous is not None and (taken is None or previous > taken):
             if previous not in known:
-                return False
+                return False, None
             previous = known[previous]
-        return previous is not None or taken is None
+        return previous is not None or taken is None, previous
 
     # --- The effect --------------------------------------------------------------------------------------------------
 

@@ -77,7 +77,9 @@ def test_the_gap_detector_of_the_promises_finds_what_is_missing_or_double(detect
     assert look("t", 0, headers(20, 14)) == "next"
     assert look("t", 1, headers(6, None)) == "next"
     assert look("t", 2, headers(7, 3)) == "gap"  # the first one it sees says that there was one before
-    assert look("t", 0, headers(21, 20, epoch="2")) == "epoch"
+    assert look("t", 0, headers(30, 14, epoch="2")) == "epoch"  # 20 never happened there
+    assert look("t", 0, headers(18, 14, epoch="2")) == "epoch"
+    assert look("t", 0, headers(21, 20, epoch="2")) == "next"  # only the database server is another one
 
 
 # --- backoffice schema ------------------------------------------------------------------------------------------------

@@ -125,6 +125,21 @@ def test_a_source_that_was_put_back_to_an_earlier_state_stops_the_partition(kafk
     assert offsets(database) == [(0, 4, 4)]
 
 
+def test_a_source_put_back_to_before_the_last_message_is_seen_although_its_numbers_rise(kafka, database, make_topic):
+    """
+    The last one that we took never happened there, and in our partition nothing came between: only the chain tells.
+    """
+    topic, events = make_topic(kafka), life_of(4, payments=2)
+    again = publish(events[9], source=SOURCE, epoch="2", previous_sequence=3)
+    assert again is not None
+    send(kafka, topic, messages(events[:4]))
+    send(kafka, topic, [Out(0, again.partition_key, again.value, again.headers, again.timestamp_ms)])
+    told: list[str] = []
+    catch_up(kafka, database, topic, says=told.append)
+    assert "The source was put back to an earlier state" in told[0]
+    assert offsets(database) == [(0, 4, 4)]
+
+
 def test_a_planned_change_of_the_database_server_is_no_reason_to_stop(kafka, database, make_topic):
     topic, events = make_topic(kafka), life_of(4, payments=1)
     send(kafka, topic, [*messages(events)[:6], *messages(events, epoch="2")[6:]])

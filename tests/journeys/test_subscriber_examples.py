@@ -76,18 +76,21 @@ def a_version(number: int, *fields: dict[str, Any]) -> dict[str, Any]:
 
 NOTE = {"name": "note", "type": ["null", "string"], "default": None, "doc": "Added in 2."}
 COUNT = {"name": "count", "type": "int", "default": 7, "doc": "Added in 3."}
+OF_SAMPLE = [("ce_type", b"test.versions.Sample")]
 VERSIONS = [a_version(1), a_version(2, NOTE), a_version(3, NOTE, COUNT)]
 
 
 def test_a_stranger_reads_three_versions_of_one_record_in_one_topic(kafka, registered, make_topic, tmp_path):
     registry = SchemaRegistry(registered)
-    topic = make_topic(kafka)
-    outs = []
+    topic = make_topic(kafka, partitions=2)
+    outs = [out._replace(partition=1) for out in messages(life_of(1, payments=0))]  # other records stand there too
     for number, raw in enumerate(VERSIONS, start=1):
         schema = Schema("test.versions.Sample", number, 1_000 + number, topic, raw, "")
         given = registry.id_of(schema) or registry._register(schema)
         fields = {"amount_cents": 100 * number, "note": "a" * number, "count": number}
-        outs.append(Out(0, b"k", b"\x00" + given.to_bytes(4, "big") + encoded(raw, fields), [], 1_768_901_400_123))
+        outs.append(
+            Out(0, b"k", b"\x00" + given.to_bytes(4, "big") + encoded(raw, fields), OF_SAMPLE, 1_768_901_400_123)
+        )
     send(kafka, topic, outs)
     for at, wanted in (
         (0, [{"amount_cents": 100}, {"amount_cents": 200}, {"amount_cents": 300}]),
@@ -143,6 +146,17 @@ def test_the_gap_detector_stops_at_another_history():
     assert told(4, of=works, epoch="2") == [True]
     with pytest.raises(OtherHistory):
         told(2, of=works, epoch="1")
+
+
+def test_the_gap_detector_stops_when_the_last_message_never_happened_although_the_numbers_rise():
+    from gap_detector import OtherHistory
+
+    works = detector()
+    told(1, 2, 3, of=works)
+    (later,) = messages(life_of(3, payments=2)[8:9], epoch="2")
+    headers = [*later.headers, ("ce_previoussequence", b"2")]
+    with pytest.raises(OtherHistory):
+        works.is_new("t", 0, headers)
 
 
 def test_the_examples_share_no_code_with_ours():

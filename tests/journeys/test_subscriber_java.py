@@ -176,11 +176,20 @@ def test_java_adds_up_the_premiums_to_the_cent_over_three_versions_of_a_record(
         assert (totals["refunded_cents"], totals["open_by_year"]) == (0, {"2025": charged - settled})
 
 
+def other_history(*, after: int) -> list[Out]:
+    """
+    The last message of a store that was put back to an earlier state: before it came `after`, and its number rises.
+    """
+    (last,) = messages(life_of(2, payments=2)[-1:], epoch="2")
+    return [last._replace(headers=[*last.headers, ("ce_previoussequence", str(after).encode())])]
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
         (lambda outs: [*outs[:3], *outs[4:]], "MessagesMissing"),
         (lambda outs: [*outs, outs[2]._replace(headers=[*outs[2].headers, ("ce_epoch", b"2")])], "OtherHistory"),
+        (lambda outs: [*outs[:4], *other_history(after=2)], "OtherHistory"),
         (lambda outs: [*outs[:-1], outs[-1]._replace(value=b"\x01" + outs[-1].value[1:])], "zero byte"),
         (lambda outs: [*outs[:-1], outs[-1]._replace(value=outs[-1].value + b"\x00")], "bytes behind its record"),
     ],

@@ -3,8 +3,9 @@ Read a topic that holds several versions of one record, all as the version that 
 
     python all_versions.py BROKERS REGISTRY_URL TOPIC READER_SCHEMA_FILE
 
-Prints each message as one line of JSON. The registry says with which version a message was written; the deserialiser
-fills what an older one did not have, and leaves out what a newer one added.
+Prints each message of that record as one line of JSON, and passes over the topic's other records. The registry says
+with which version a message was written; the deserialiser fills what an older one did not have, and leaves out what a
+newer one added.
 """
 
 from __future__ import annotations
@@ -21,21 +22,25 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 def main(brokers: str, registry_url: str, topic: str, schema_file: str) -> None:
     registry = SchemaRegistryClient({"url": registry_url})
-    read = AvroDeserializer(registry, schema_str=Path(schema_file).read_text(encoding="utf-8"))
+    schema_text = Path(schema_file).read_text(encoding="utf-8")
+    schema = json.loads(schema_text)
+    record = f"{schema['namespace']}.{schema['name']}".encode()
+    read = AvroDeserializer(registry, schema_str=schema_text)
     settings = {"bootstrap.servers": brokers, "group.id": "example-all-versions", "auto.offset.reset": "error"}
     consumer = Consumer(settings)
-    partition = TopicPartition(topic, 0, 0)
-    end = consumer.get_watermark_offsets(partition, timeout=30)[1]
-    consumer.assign([partition])
-    taken = 0
-    while taken < end:
+    partitions = [
+        TopicPartition(topic, number, 0) for number in consumer.list_topics(topic, 30).topics[topic].partitions
+    ]
+    ends = {each.partition: consumer.get_watermark_offsets(each, timeout=30)[1] for each in partitions}
+    consumer.assign(partitions)
+    while any(each.offset < ends[each.partition] for each in consumer.position(partitions) if ends[each.partition] > 0):
         message = consumer.poll(5.0)
         if message is None:
             continue
         if message.error():
             raise SystemExit(f"The broker says: {message.error()}")
-        print(json.dumps(read(message.value(), SerializationContext(topic, MessageField.VALUE)), default=str))
-        taken = message.offset() + 1
+        if dict(message.headers() or [])["ce_type"] == record:
+            print(json.dumps(read(message.value(), SerializationContext(topic, MessageField.VALUE)), default=str))
     consumer.close()
 
 

@@ -35,12 +35,12 @@ class GapDetector:
         """
         of = dict(headers)
         sequence, epoch = int(of["ce_sequence"]), of["ce_epoch"].decode()
-        last, last_epoch = self.seen.get((topic, partition), (None, epoch))
-        if last is not None and sequence <= last:
-            if epoch != last_epoch:
-                raise OtherHistory(f"{topic}/{partition}")
-            return False
         previous = int(of["ce_previoussequence"]) if "ce_previoussequence" in of else None
+        last, last_epoch = self.seen.get((topic, partition), (None, epoch))
+        if last is not None and epoch != last_epoch and previous != last:
+            raise OtherHistory(f"{topic}/{partition}")
+        if last is not None and sequence <= last:
+            return False
         if (previous is None) != (last is None) or (previous is not None and last is not None and previous > last):
             raise MessagesMissing(f"{topic}/{partition} before sequence {sequence}")
         self.seen[topic, partition] = (sequence, epoch)

@@ -74,10 +74,10 @@ public final class PremiumTotals {
             Long previous = previousText == null ? null : Long.valueOf(previousText);
             String epoch = header(message, "ce_epoch");
             Last known = last.get(where);
+            if (known != null && !known.epoch().equals(epoch) && !Long.valueOf(known.sequence()).equals(previous)) {
+                throw new OtherHistory(where);
+            }
             if (known != null && sequence <= known.sequence()) {
-                if (!known.epoch().equals(epoch)) {
-                    throw new OtherHistory(where);
-                }
                 return false;
             }
             boolean first = previous == null && known == null;
