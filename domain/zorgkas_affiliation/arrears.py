@@ -255,7 +255,7 @@ def _counts_for_letter(state: Affiliation, owed: YearOwed) -> bool:
     return (
         owed.missed
         and state.fine_possible(owed)
-        and state.open_cents(owed) > 0
+        and not state.is_complete_by(owed, date.max)
         and not any(_is_with_agency(letter) and owed.year in letter.reported_years for letter in state.letters)
     )
 

@@ -111,7 +111,7 @@ def contradict_if_groundless(story: Story, letter: Letter, *, cause: Cause, as_o
 def _withdraw_if_groundless(story: Story, letter: Letter, *, cause: Cause, as_of: date, law: Parameters) -> None:
     minimum, used = missed_years_min(as_of=letter.issued_on, law=law)
     missed = missed_years_of(story.state, letter)
-    if sum(story.state.open_cents(owed) > 0 for owed in missed) >= minimum:
+    if sum(not story.state.is_complete_by(owed, date.max) for owed in missed) >= minimum:
         return
     because: Literal["paid", "miss_corrected", "amount_changed"] = (
         "amount_changed" if cause == "amount_changed" else "miss_corrected" if len(missed) < minimum else "paid"

@@ -148,7 +148,10 @@ class Affiliation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return Cents(owed.amount_cents - amount_on(self.pieces, year=owed.year))
 
     def is_complete_by(self, owed: YearOwed, day: date) -> bool:
-        return amount_on(self.pieces, year=owed.year, until=day) >= owed.amount_cents
+        """
+        Tell whether all that was ever asked was there; what a late fact added is owed, and nobody is fined for it.
+        """
+        return amount_on(self.pieces, year=owed.year, until=day) >= owed.asked_cents
 
     def is_paid_in_time(self, owed: YearOwed) -> bool:
         return amount_on(self.pieces, year=owed.year, until=owed.last_day) >= owed.asked_cents

@@ -464,3 +464,31 @@ def test_a_reminder_goes_to_who_did_not_pay_and_was_not_asked_by_registered_lett
     with pytest.raises(decided.ReminderTooLate):
         life.reminder_run(2025, on=date(2025, 12, 1))
     assert after_the_letter().reminder_run(2025, on=date(2025, 11, 15)) == ["passed over: asked_by_registered_letter"]
+
+
+def test_who_paid_all_that_the_letter_asked_is_not_reported_when_the_years_became_dearer() -> None:
+    life = Life(a_member(allowance=[Period(start=date(2020, 1, 1))]))
+    for year in (2024, 2025):
+        life.invited_for(year)
+        life.deadline_of(year)
+    life.letter_run(on=date(2025, 6, 1))
+    life.post_proves(date(2025, 6, 3))
+    life.pays(31 + 32, value=date(2025, 7, 1))
+
+    life.allowance_known(Period(start=date(2020, 1, 1), end=date(2022, 12, 31)), on=date(2025, 8, 1))
+
+    assert life.open_euros == {2024: 31, 2025: 32}
+    assert life.report_run(on=date(2025, 10, 6)) == ["passed over: paid"]
+
+
+def test_missed_years_paid_late_as_asked_bring_no_letter_when_they_became_dearer() -> None:
+    life = Life(a_member(allowance=[Period(start=date(2020, 1, 1))]))
+    for year, euros in ((2024, 31), (2025, 32)):
+        life.invited_for(year)
+        life.deadline_of(year)
+        life.pays(euros, value=date(year, 5, 10))
+
+    life.allowance_known(Period(start=date(2020, 1, 1), end=date(2022, 12, 31)), on=date(2025, 5, 20))
+
+    assert life.missed_years == [2024, 2025]
+    assert life.letter_run(on=date(2025, 6, 1)) == ["passed over: too_few_missed_years"]
