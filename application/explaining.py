@@ -145,6 +145,14 @@ def explain(
 
 
 def _summary(state: Affiliation, year: int) -> Iterator[Sentence]:
+    yield from _summary_of_year(state, year)
+    if state.credit_cents < 0:
+        back = euros(-state.credit_cents)
+        text = f"Apart from the premiums the member owes back {back} that had been refunded; no letter asks for it."
+        yield Sentence(topic="summary", day=None, text=text)
+
+
+def _summary_of_year(state: Affiliation, year: int) -> Iterator[Sentence]:
     owed = state.owed(year)
     if owed is None:
         yield Sentence(topic="summary", day=None, text=f"Nothing is owed for {year}.")

@@ -128,7 +128,8 @@ def _without_run(runs: Runs, line: Line, as_of: date) -> TodayLine:
     if as_of < line.planned:
         status = "next"
     elif line.latest is not None and as_of > line.latest:
-        status, waits_for = "impossible", f"a person: its last day was {line.latest}, nothing is dated back"
+        said = f"a person: its last day was {line.latest}, nothing is dated back"
+        status, waits_for = "impossible", f"{said}; backoffice run close {line.job} {line.year}"
     else:
         try:
             runs.check_ready(line, as_of=as_of)

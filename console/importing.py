@@ -301,7 +301,8 @@ def _show_statements(file: ImportedFile) -> None:
             out(f"{name} was taken before, nothing changed.")
         else:
             out(f"{name} taken, {count(report.movements, 'movement')}.")
-            _show_totals(report)
+            if report.movements:
+                _show_totals(report)
 
 
 def _show_totals(report: StatementReport) -> None:

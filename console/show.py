@@ -19,7 +19,7 @@ from domain.errors import Refused, Unavailable
 from domain.ids import Kind, MemberId, StreamId, belonging_to
 
 if TYPE_CHECKING:
-    from adapters.postgres.looking import StatementView, YearView
+    from adapters.postgres.looking import StatementView, WorkItem, YearView
     from adapters.postgres.looking_at_letters import LetterView
     from adapters.wiring import Backoffice
     from console.answers import MemberShown
@@ -268,6 +268,22 @@ def _show_statement(found: StatementView) -> None:
         table(("movement", "open", "because"), rows, right=("open",))
 
 
+def since_owed_back(backoffice: Backoffice, item: WorkItem) -> WorkItem:
+    """
+    Date a debt by the day on which we knew that the bank took refunded money back.
+    """
+    import msgspec
+
+    from domain.zorgkas_affiliation.happened import PaymentReversed
+
+    days = [
+        envelope.commit.business_date
+        for envelope in backoffice.store.history(StreamId(item.id))
+        if isinstance(envelope.event, PaymentReversed) and envelope.event.owed_back_cents
+    ]
+    return msgspec.structs.replace(item, day=max(days, default=item.day))
+
+
 @show_command.command("worklist")
 @click.argument("name", type=click.Choice(_LISTS), default="movements")
 @click.option("--after", help="Go on after this id.")
@@ -288,6 +304,8 @@ def show_worklist(asked: Asked, name: str, after: str | None, limit: int) -> Non
             backoffice.database, name, law=backoffice.law, as_of=day_of(asked, backoffice), limit=limit,
             after=id_named(after) if after else None,
         )  # fmt: skip
+        if name == "owed-back":
+            items = [since_owed_back(backoffice, each) for each in items]
 
     def show() -> None:
         if not items:

@@ -12,7 +12,8 @@ import click
 
 from console.asking import Asked, EurosType, asks, back_office, day_of, deciding_day
 from console.finding import NotAStatement, SeveralAccounts
-from console.output import euros, give, heading, out, table
+from console.output import count, euros, give, heading, out, table
+from domain.payments import Iban
 
 if TYPE_CHECKING:
     from adapters.wiring import Backoffice
@@ -187,7 +188,7 @@ def statements_explain(asked: Asked, statement: tuple[int, int], account: str, r
 
 def _accounts(backoffice: Backoffice) -> list[tuple[str, Any]]:
     from adapters.postgres.looking import chains
-    from domain.payments import Iban, bank_account_id
+    from domain.payments import bank_account_id
 
     backoffice.catch_up(("bank",))
     return [(each.account, bank_account_id(Iban(each.account))) for each in chains(backoffice.database)]
@@ -205,7 +206,7 @@ def standing_gaps(backoffice: Backoffice, iban: str) -> tuple[Any, Sequence[GapV
     Return what is in the way on an account, and the gaps of which something is still to be said or approved.
     """
     from application.chain_views import gaps_of, obstacle
-    from domain.payments import Iban, bank_account_id
+    from domain.payments import bank_account_id
 
     state, history = _standing(backoffice, bank_account_id(Iban(iban)))
     waiting = [gap for gap in gaps_of(state, history) if gap.state in {"to_approve", "open"}]
@@ -253,7 +254,7 @@ def _show_moved(moved: StatementMoved) -> None:
         out(f"  backoffice statements approve {moved.statement}")
         return
     for report in moved.taken:
-        out(f"Statement {report.year}/{report.number} taken, {report.movements} movements.")
+        out(f"Statement {report.year}/{report.number} taken, {count(report.movements, 'movement')}.")
     if gap is not None and gap.state == "open":
         out(f"{euros(gap.difference_cents)} between {gap.after} and {gap.statement} is not explained yet.")
     elif not moved.taken:
@@ -262,7 +263,7 @@ def _show_moved(moved: StatementMoved) -> None:
 
 def _show(found: StatementList) -> None:
     for each in found.accounts:
-        heading(each.account)
+        heading(Iban(each.account).printed)
         out(f"Taken up to {each.last}, {euros(each.closing_cents)}." if each.last and each.closing_cents is not None
             else "No statement yet.")  # fmt: skip
         if each.waiting:

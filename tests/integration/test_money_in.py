@@ -9,9 +9,11 @@ from datetime import date
 import msgspec
 import pytest
 
-from adapters.postgres.looking import worklists
+from adapters.postgres.looking import worklist, worklists
 from adapters.postgres.unit import PostgresUnit
 from application import commands as c
+from application.explaining import Sources, explain
+from console.show import since_owed_back
 from domain.bank_account import BalanceDoesNotFollow, StatementContradicts
 from domain.ids import Kind, belonging_to
 from domain.money import Cents
@@ -248,10 +250,21 @@ def test_a_reversal_of_money_that_was_refunded_is_closed_by_a_person_and_the_mem
         if each.name == "owed-back"
     ]
     assert (owed.items, owed.amount_cents) == (1, 6400)
+    (line,) = worklist(fund.backoffice.database, "owed-back", law=fund.backoffice.law, as_of=date(2025, 3, 7), limit=9)
+    line = since_owed_back(fund.backoffice, line)
+    assert (line.member, line.amount_cents, line.day) == (fund.members[0], 6400, date(2025, 3, 7))
+    assert "the member owes back € 64,00" in summary_of(fund, fund.members[0], 2025)
 
     fund.bank(date(2025, 3, 10), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 10), iban="BE43068999999501")])
     (credit,) = fund.rows("SELECT sum(credit_cents) FROM rm_premium_account.affiliation")[0]
     assert credit == 0
+    assert "owes back" not in summary_of(fund, fund.members[0], 2025)
+
+
+def summary_of(fund, member, year):
+    history = list(fund.backoffice.store.history(belonging_to(member, Kind.ZORGKAS_AFFILIATION)))
+    told = explain(member, year, history=history, passed=(), not_run=(), sources=Sources({}, fund.backoffice.law))
+    return " ".join(sentence.text for sentence in told.sentences if sentence.topic == "summary")
 
 
 def test_money_that_leaves_without_being_a_reversal_is_for_a_person(fund):
