@@ -111,7 +111,20 @@ def test_a_statement_before_its_turn_waits_and_today_says_for_what(invited: Cli,
     invited("import", first, "--on", "2025-04-04")
 
     assert invited.json("import", third, "--on", "2025-04-04")["files"][0]["state"] == "waiting"
-    assert "2025/3 came early: statement 2025/2 is missing" in invited("today", "--on", "2025-04-04")
+    assert "2025/3 waits: statement 2025/2 is missing" in invited("today", "--on", "2025-04-04")
+    accept = (
+        "statements",
+        "accept",
+        "2025/3",
+        "--reason",
+        "the bank has no other",
+        "--as",
+        "ann",
+        "--on",
+        "2025-04-04",
+    )
+    assert invited.json(*accept)["gap"]["state"] == "to_approve"
+    assert "waits for a second person" in invited("today", "--on", "2025-04-04")
     assert [each["number"] for each in invited.json("import", second)["files"][0]["statements"]] == [2, 3]
 
 
