@@ -255,7 +255,7 @@ def _counts_for_letter(state: Affiliation, owed: YearOwed) -> bool:
     return (
         owed.missed
         and state.fine_possible(owed)
-        and not state.is_complete_by(owed, date.max)
+        and not state.is_paid_as_asked(owed)
         and not any(_is_with_agency(letter) and owed.year in letter.reported_years for letter in state.letters)
     )
 

@@ -85,6 +85,23 @@ def missed_years_of(state: Affiliation, letter: Letter) -> list[YearOwed]:
     return [owed for owed in state.years if owed.year in letter.years and owed.mandatory and owed.missed]
 
 
+def unpaid_years_of(state: Affiliation, letter: Letter, *, until: date) -> list[YearOwed]:
+    """
+    Return the letter's missed years whose money was not there on a day; none when all that the letter asked was there.
+
+    A year that became dearer since counts with what the letter asked. Money goes to the oldest year first, also to what
+    the letter did not ask of it; a later year then lacks it, and together all that was asked is there.
+
+    Rules: ZB-2, ZB-4, as read in open question 6. Law: order of 30 November 2018, art. 74 and 81.
+    """
+    asked = zip(letter.years, letter.enough_cents, strict=True)
+    enough = {owed.year: min(cents, owed.amount_cents) for year, cents in asked if (owed := state.owed(year))}
+    paid = {year: state.paid_cents(year, until=until) for year in enough}
+    if sum(paid.values()) >= sum(enough.values()):
+        return []
+    return [owed for owed in missed_years_of(state, letter) if paid[owed.year] < enough[owed.year]]
+
+
 def contradict_if_groundless(story: Story, letter: Letter, *, cause: Cause, as_of: date, law: Parameters) -> None:
     """
     Name a posted letter for a person when the money on the account before its posting left too few missed years.
@@ -94,7 +111,7 @@ def contradict_if_groundless(story: Story, letter: Letter, *, cause: Cause, as_o
     minimum, used = missed_years_min(as_of=letter.issued_on, law=law)
     missed = missed_years_of(story.state, letter)
     day_before = letter.posted_on - _DAY
-    if sum(not story.state.is_complete_by(owed, day_before) for owed in missed) >= minimum:
+    if len(unpaid_years_of(story.state, letter, until=day_before)) >= minimum:
         return
     because: Literal["miss_corrected", "amount_changed", "paid_before_posting"] = (
         "amount_changed"
@@ -111,7 +128,7 @@ def contradict_if_groundless(story: Story, letter: Letter, *, cause: Cause, as_o
 def _withdraw_if_groundless(story: Story, letter: Letter, *, cause: Cause, as_of: date, law: Parameters) -> None:
     minimum, used = missed_years_min(as_of=letter.issued_on, law=law)
     missed = missed_years_of(story.state, letter)
-    if sum(not story.state.is_complete_by(owed, date.max) for owed in missed) >= minimum:
+    if len(unpaid_years_of(story.state, letter, until=date.max)) >= minimum:
         return
     because: Literal["paid", "miss_corrected", "amount_changed"] = (
         "amount_changed" if cause == "amount_changed" else "miss_corrected" if len(missed) < minimum else "paid"

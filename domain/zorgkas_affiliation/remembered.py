@@ -79,11 +79,15 @@ class YearOwed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Letter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
     A registered letter; it counts as sent once `posted_on` is proved.
+
+    `enough_cents` is what each of its years had to reach when it was made: its amount, or what was asked of it before
+    where that had been paid and only a late fact made it dearer (open question 6).
     """
 
     letter_id: UUID
     letter_year: int
     years: tuple[int, ...]
+    enough_cents: tuple[Cents, ...]
     pay_by: date
     issued_on: date
     posted_on: date | None = None
@@ -147,14 +151,20 @@ class Affiliation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def open_cents(self, owed: YearOwed) -> Cents:
         return Cents(owed.amount_cents - amount_on(self.pieces, year=owed.year))
 
-    def is_complete_by(self, owed: YearOwed, day: date) -> bool:
+    def is_paid_as_asked(self, owed: YearOwed) -> bool:
         """
-        Tell whether all that was ever asked was there; what a late fact added is owed, and nobody is fined for it.
+        Tell whether the least that it ever cost is there; what a late fact added is owed, and nobody is fined for it.
         """
-        return amount_on(self.pieces, year=owed.year, until=day) >= owed.asked_cents
+        return self.paid_cents(owed.year) >= owed.asked_cents
+
+    def enough_cents(self, owed: YearOwed) -> Cents:
+        """
+        Return what a letter that is made now asks of a year before it counts as paid (`Letter.enough_cents`).
+        """
+        return owed.asked_cents if self.is_paid_as_asked(owed) else owed.amount_cents
 
     def is_paid_in_time(self, owed: YearOwed) -> bool:
-        return amount_on(self.pieces, year=owed.year, until=owed.last_day) >= owed.asked_cents
+        return self.paid_cents(owed.year, until=owed.last_day) >= owed.asked_cents
 
     @property
     def credit_cents(self) -> Cents:
@@ -305,7 +315,8 @@ def _credit_allocated(state: Affiliation, event: CreditAllocated) -> Affiliation
 
 def _letter_issued(state: Affiliation, event: RegisteredLetterIssued) -> Affiliation:
     years = tuple(share.year for share in event.years)
-    letter = Letter(event.letter_id, event.letter_year, years, event.pay_by, event.issued_on)
+    enough = tuple(state.enough_cents(owed) for owed in state.years if owed.year in years)
+    letter = Letter(event.letter_id, event.letter_year, years, enough, event.pay_by, event.issued_on)
     return replace(state, letters=(*state.letters, letter))
 
 
@@ -369,5 +380,5 @@ AFFILIATION: Aggregate[Affiliation, HappenedToAffiliation] = Aggregate(
     happened=HappenedToAffiliation,
     initial=Affiliation(),
     evolve=evolve,
-    fold_version=3,
+    fold_version=4,
 )

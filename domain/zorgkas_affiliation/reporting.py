@@ -15,7 +15,7 @@ from domain.facts import MemberFacts
 from domain.money import ZERO, Cents
 from domain.parameters import Parameters
 from domain.rules import arrears as rules
-from domain.zorgkas_affiliation.consequences import missed_years_of
+from domain.zorgkas_affiliation.consequences import missed_years_of, unpaid_years_of
 from domain.zorgkas_affiliation.happened import (
     Allocation,
     FineFollowedUp,
@@ -25,7 +25,7 @@ from domain.zorgkas_affiliation.happened import (
     ReportCorrected,
     ReportedToAgency,
 )
-from domain.zorgkas_affiliation.remembered import Affiliation, Letter, YearOwed
+from domain.zorgkas_affiliation.remembered import Affiliation, Letter
 
 # --- What we decide --------------------------------------------------------------------------------------------------
 
@@ -93,7 +93,7 @@ def report(
     unfit = _why_not_reported(letter, member=member, as_of=as_of, letter_by=letter_by)
     if letter is None or unfit:
         return PassedOver(reason=unfit, basis=Basis(rules=("ZB-9", "ZB-10"), values=(by,)))
-    unpaid = _unpaid(state, letter, until=pay_by)
+    unpaid = unpaid_years_of(state, letter, until=pay_by)
     if len(unpaid) < minimum:
         return PassedOver(reason="paid", basis=Basis(rules=("ZB-4", "ZB-10"), values=(pay, used)))
     reported_years = tuple(
@@ -134,7 +134,7 @@ def correct_report(
     if letter.corrected:
         return _passed("already_corrected", values)
     died = member.has_died_by(as_of)
-    if len(_unpaid(state, letter, until=until)) >= minimum:
+    if len(unpaid_years_of(state, letter, until=until)) >= minimum:
         # A death is told to the Agency by a person: the report was right on its day (open question 8).
         return _passed("died" if died else "still_unpaid", values)
     because: Literal["paid", "miss_corrected"] = (
@@ -237,10 +237,6 @@ def _why_not_reported(letter: Letter | None, *, member: MemberFacts, as_of: date
     if letter.report_id is not None:
         return "already_reported"
     return ""
-
-
-def _unpaid(state: Affiliation, letter: Letter, *, until: date) -> list[YearOwed]:
-    return [owed for owed in missed_years_of(state, letter) if not state.is_complete_by(owed, until)]
 
 
 def _passed(reason: str, values: tuple[Used, ...]) -> PassedOver:

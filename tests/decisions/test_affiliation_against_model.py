@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from domain.dates import Period
+from domain.money import Cents
 from domain.zorgkas_affiliation import consequences
-from domain.zorgkas_affiliation.remembered import Affiliation, YearOwed
+from domain.zorgkas_affiliation.remembered import Affiliation
 from tests.builders import AMOUNTS, a_member
 from tests.decisions.model_of_one_life import ModelOfOneLife
 from tests.life import Life
@@ -158,12 +159,12 @@ def test_deciding_by_the_day_of_import_instead_of_the_value_date_is_caught() -> 
 
 
 def test_not_counting_the_last_day_itself_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Affiliation.is_complete_by
+    right = Affiliation.paid_cents
 
-    def too_strict(state: Affiliation, owed: YearOwed, day: date) -> bool:
-        return right(state, owed, day - timedelta(days=1))
+    def too_strict(state: Affiliation, year: int, *, until: date = date.max) -> Cents:
+        return right(state, year, until=until - timedelta(days=1))
 
-    monkeypatch.setattr(Affiliation, "is_complete_by", too_strict)
+    monkeypatch.setattr(Affiliation, "paid_cents", too_strict)
     with pytest.raises(Disagree):
         _live(STEPS, seed=2026)
 

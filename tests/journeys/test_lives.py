@@ -492,3 +492,35 @@ def test_missed_years_paid_late_as_asked_bring_no_letter_when_they_became_dearer
 
     assert life.missed_years == [2024, 2025]
     assert life.letter_run(on=date(2025, 6, 1)) == ["passed over: too_few_missed_years"]
+
+
+def test_who_pays_what_the_letter_of_four_years_asked_is_not_reported_when_they_became_dearer_first() -> None:
+    life = Life(a_member(allowance=[Period(start=date(2018, 1, 1))]))
+    for year in (2022, 2023, 2024, 2025):
+        life.invited_for(year)
+        life.deadline_of(year)
+    life.letter_run(on=date(2025, 6, 1))
+    life.post_proves(date(2025, 6, 3))
+    asked = sum(life.open_euros.values())
+
+    life.allowance_known(Period(start=date(2018, 1, 1), end=date(2020, 12, 31)), on=date(2025, 8, 1))
+    life.pays(asked, value=date(2025, 9, 1))
+
+    assert life.open_euros == {2024: 55, 2025: 64}  # the oldest years come first, and took what nobody had asked
+    assert life.report_run(on=date(2025, 10, 6)) == ["passed over: paid"]
+
+
+def test_who_pays_a_part_of_what_the_letter_asked_is_reported_though_it_would_have_been_enough_before() -> None:
+    life = Life(a_member(allowance=[Period(start=date(2020, 1, 1))]))
+    for year in (2024, 2025):
+        life.invited_for(year)
+        life.deadline_of(year)
+    life.allowance_known(Period(start=date(2020, 1, 1), end=date(2022, 12, 31)), on=date(2025, 5, 20))
+    life.letter_run(on=date(2025, 6, 1))
+    life.post_proves(date(2025, 6, 3))
+
+    life.pays(31, value=date(2025, 7, 1))
+
+    assert life.report_run(on=date(2025, 10, 6)) == ["ReportedToAgency"]
+    life.pays(62 + 64 - 31, value=date(2025, 10, 12))
+    assert life.correction_run(on=date(2025, 10, 16)) == ["ReportCorrected"]
