@@ -150,8 +150,9 @@ class Ciphers:
     def __init__(self, master: MasterKey | None, table: KeyTable) -> None:
         self._master = master
         self._table = table
-        #: As fetched, unwrapped when first used; None for a member who was erased.
-        self._keys: dict[MemberId, bytes | AESGCM | None] = {}
+        #: As fetched, unwrapped when first used; None for a member who was erased. By the member's number: a UUID is
+        #: hashed and compared in Python, at every look-up.
+        self._keys: dict[int, bytes | AESGCM | None] = {}
 
     def fetch(self, owners: Sequence[MemberId]) -> None:
         """
@@ -171,20 +172,21 @@ class Ciphers:
             self._fetch(missing)  # another writer's key, if that came first
         if None in self._keys.values():
             for owner in owners:
-                if self._keys[owner] is None:
+                if self._keys[owner.int] is None:
                     raise MemberErased(member=owner)
 
     def _fetch(self, owners: Sequence[MemberId]) -> Sequence[MemberId]:
         """
-        Return who has no key. A UUID's own hashing and comparing are slow: this does as little of it as it can.
+        Return who has no key.
         """
         if self._master is None:
             return ()
-        wanted = sorted(set(owners).difference(self._keys), key=_INT)
+        by_number = dict(zip(map(_INT, owners), owners, strict=True))
+        wanted = [by_number[number] for number in sorted(by_number.keys() - self._keys.keys())]
         if not wanted:
             return ()
         found = self._table.wrapped(wanted)
-        self._keys.update(found)
+        self._keys.update(zip(map(_INT, found), found.values(), strict=True))
         for owner in islice((owner for owner, wrapped in found.items() if wrapped is not None), 1):
             self._cipher(owner)  # another master key is noticed before any work
         return [owner for owner in wanted if owner not in found] if len(found) < len(wanted) else ()
@@ -193,9 +195,9 @@ class Ciphers:
         """
         Return what this member's boxes open with, None when the key is gone (or we have none).
         """
-        key = self._keys.get(owner)
+        key = self._keys.get(owner.int)
         if isinstance(key, bytes) and self._master is not None:
-            key = self._keys[owner] = self._master.cipher(owner, key)
+            key = self._keys[owner.int] = self._master.cipher(owner, key)
         return key if isinstance(key, AESGCM) else None
 
     def seal(self, owner: MemberId, place: bytes, personal: bytes) -> bytes:

@@ -82,7 +82,6 @@ class StoredEvents:
         #: The events that have a personal field.
         self.sealed = frozenset(event for event, of in self.by_event.items() if of.sealed)
         self._proofs = {event: proof_of(event) for event in self.by_event}
-        self._tags = {name: _tag(name) for name in self.by_name}
         self._by_stored = {of.stored: of for of in self.by_name.values() if of.sealed}
         self._names = {of.stored: of.name for of in self.by_name.values()}
         self._page = self._page_decoder(self._names)
@@ -143,27 +142,26 @@ class StoredEvents:
         """
         Return what goes into the event's box: its personal fields by name.
         """
-        values = {name: getattr(event, name) for name in of.sealed}
-        if not _TEXT.issuperset(map(type, values.values())):
+        if of.written is None:
+            raise ValueError(f"{of.name} has no personal field")
+        values = of.written.personal(event)
+        if not _TEXT.issuperset(map(type, values)):
             raise UnstorableEvent(type=of.name)
-        return self._encoded(values, of)
+        return self._encoded(of.written.box(*values), of)
 
     def state_of(self, event: Event, of: EventType, box: bytes | None = None) -> bytes:
         """
         Return what stands in the row. Raises UnstorableEvent and EventTooLarge.
         """
-        return self._encoded(self.shape_of(event, of, box) if of.sealed else event, of)
+        return self._encoded(self.shape_of(event, of, box), of)
 
-    def shape_of(self, event: Event, of: EventType, box: bytes | None) -> dict[str, Any]:
+    def shape_of(self, event: Event, of: EventType, box: bytes | None) -> msgspec.Struct:
         """
-        Return a sealed event as it stands in the row: its clear fields and the box.
+        Return an event as it stands in the row: of a sealed one, its clear fields and the box.
         """
-        fields = msgspec.structs.asdict(event)
-        for name in of.sealed:
-            del fields[name]
-        return {"type": self._tags[of.name], **fields, BOX: box}
+        return event if of.written is None else of.written.row(*of.written.clear(event), box)
 
-    def states_of(self, shapes: Sequence[Event | dict[str, Any]], types: Sequence[EventType]) -> list[bytes]:
+    def states_of(self, shapes: Sequence[msgspec.Struct], types: Sequence[EventType]) -> list[bytes]:
         """
         Do what `state_of` does for many: events without a personal field, and the shapes of those that have one.
         """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, compress, count
 from typing import Any, Final
 from uuid import UUID
 
@@ -67,7 +67,7 @@ class PostgresUnit:
         self._answers: list[Answer] = []
         self._positions: range | None = None
         self._locked = False
-        self._owners: dict[UUID, MemberId] = {}
+        self._owners: dict[int, MemberId] = {}  # by the stream's number
 
     def load(self, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]) -> Mapping[StreamId, Loaded[Any]]:
         loaded = heads.load(self.cursor, self._stored, aggregate, streams)
@@ -84,9 +84,9 @@ class PostgresUnit:
                 raise ValueError(f"{change.stream} is not a stream of {aggregate.context} kind {kind}")
         self._prepare_keys(changes)
         new_heads = heads.NewHeads(aggregate, changes)
-        count = sum(len(change.events) for change in changes)
+        number = sum(len(change.events) for change in changes)
         try:
-            positions = append_rows(self.cursor, count, self._slices(changes), meanwhile=new_heads.encode())
+            positions = append_rows(self.cursor, number, self._slices(changes), meanwhile=new_heads.encode())
         except errors.UniqueViolation:
             raise WrittenMeanwhile(streams=len(changes)) from None
         self._locked = True
@@ -170,10 +170,10 @@ class PostgresUnit:
         stored = self._stored
         types = stored.types_of(events)
         names = [of.name for of in types]
-        shapes: list[Event | dict[str, Any]] = list(events)
+        shapes: list[msgspec.Struct] = list(events)
         if not stored.sealed.isdisjoint(map(type, events)):
-            sealed = [index for index, of in enumerate(types) if of.sealed]
-            owners = [self._owners[streams[index]] for index in sealed]
+            sealed = list(compress(count(), map(stored.sealed.__contains__, map(type, events))))
+            owners = [self._owners[streams[index].int] for index in sealed]
             places = places_of((streams[index], versions[index], names[index]) for index in sealed)
             personal = [stored.personal_of(events[index], types[index]) for index in sealed]
             boxes = self._ciphers.seal_all(owners, places, personal)
@@ -192,7 +192,7 @@ class PostgresUnit:
         if sealed.isdisjoint(map(type, chain.from_iterable(change.events for change in changes))):
             return
         streams = [change.stream for change in changes if not sealed.isdisjoint(map(type, change.events))]
-        self._owners = {stream: owner_of(stream) for stream in streams}
+        self._owners = {stream.int: owner_of(stream) for stream in streams}
         self._ciphers.fetch_or_make(list(self._owners.values()))
 
     def _refuse_gaps(self, changes: Sequence[Change[Any, Any]]) -> None:
