@@ -24,6 +24,9 @@ BATCH_EVENTS = 5_000
 CATCH_UP_EVENTS = 20_000
 #: From this many rows on, COPY and one merge are quicker than arrays.
 STAGED_FROM = 500
+#: Rows of a batch are looked up by index. Of arrays and of a temporary table the planner does not know how much they
+#: hold; it would hash the whole table for each batch, the more rows stand the dearer (docs/decisions/0006).
+_BY_INDEX_SQL = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
 _LOOKERS = sql.SQL("backoffice_reader, backoffice_writer")
 
 
@@ -154,6 +157,7 @@ def fold_into(cursor: Cursor[Any], model: ReadModel, writer: RowWriter, batch: S
     events = [by_stream[number] for number in sorted(by_stream) if number >> 16 & 0xFF in kinds]
     if not events:
         return
+    cursor.execute(_BY_INDEX_SQL)
     rows = writer.rows_of(cursor, events)
     evolve = model.evolve
     for of_stream, envelopes in zip(rows, events, strict=True):

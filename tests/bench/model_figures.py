@@ -119,7 +119,7 @@ def _add(bench: Bench, took: Mapping[str, list[Took]], profiles: tuple[list[str]
         against="ProjectionRunner, one event a transaction",
         ours_value=rate["live"], against_value=rate["stock runner"], ratio=rate["live"] / rate["stock runner"],
         target=50, stretch=100,
-        limit="two thirds is the server's: it reads and changes the rows of two tables, most with an index entry; "
+        limit="two thirds is the server's: it looks up and changes the rows of two tables, one by one; "
         "reading ahead hides only what the feed costs",
         details=[
             f"ours: {cost(took['live'])}; rates {spread(took['live'])}",

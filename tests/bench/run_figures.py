@@ -161,9 +161,9 @@ def _add(
     ))  # fmt: skip
     bench.add(Figure(
         name="two_workers", what="the same run with two workers against one process", unit="affiliations/s",
-        ours="two worker processes execute; one process plans and projects", against="one process",
+        ours="two worker processes plan, then execute while this one projects", against="one process",
         ours_value=rate["two workers"], against_value=rate["one process"], ratio=rate["two workers"] / rate["one process"],
-        target=1.3, stretch=1.8, limit="only execution is shared; two workers, one database and one planner have two cores",
+        target=1.3, stretch=1.8, limit="two workers, the process that projects and the server have two cores",
         details=[
             f"rates {spread(took['two workers'])}; two processes start anew in each run",
             (f"execution alone, the part that workers share: {one['execute'] / two['execute']:.2f} times "

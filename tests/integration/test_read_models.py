@@ -157,6 +157,7 @@ def test_batches_of_any_size_give_the_same_rows(fund, batch_events, reads_ahead)
             )  # fmt: skip
             assert again.catch_up() > 0
             assert again.position == fund.backoffice.store.feed.high_water()
+            assert session.execute("SHOW enable_hashjoin").fetchone() == ("on",)  # off for its own transactions only
         assert content_of(fund, name) == before
 
 
