@@ -140,6 +140,28 @@ def test_the_subjects_of_this_history_are_plain_sentences() -> None:
     ] == []
 
 
+def never_to_be_tracked(listing: str) -> list[str]:
+    """
+    Read lines of `git ls-files -s`; return links, and the environment's own folders: a clone would get a dead end.
+    """
+    entries = (line.partition("\t") for line in listing.splitlines())
+    return [
+        path for mode, _, path in entries if mode.startswith("120000") or path.split("/")[0] in {".venv", "var", "venv"}
+    ]
+
+
+def test_a_clone_brings_no_environment_of_another_machine() -> None:
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert never_to_be_tracked(listed.stdout) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["120000 a229513 0\t.venv", "100644 a229513 0\tvar/key", "120000 a229513 0\tdocs/link"]
+)
+def test_an_environment_or_a_link_in_the_tree_is_seen(line: str) -> None:
+    assert never_to_be_tracked(f"100644 a229513 0\tREADME.md\n{line}\n") == [line.partition("\t")[2]]
+
+
 def misnumbered(names: list[str]) -> list[str]:
     """
     A decision has four digits of its own before its name; a number is never used again.
