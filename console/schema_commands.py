@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from adapters.kafka.schema_registry import Difference, Registered, SchemaRegistry
 from adapters.settings import Settings
@@ -18,7 +20,7 @@ from console.exits import Exit
 from console.output import count, give, out, say, table
 from domain.errors import Refused
 from formats.catalogue_gate import problems_in_catalogue
-from formats.contract import SCHEMAS, Contract, Schema, load
+from formats.contract import SCHEMAS, Contract, ReleasedTopic, Schema, Topic, load
 from formats.schema_gate import Problem, checker_is_here, problems_in
 from formats.subscriber_pages import pages
 
@@ -43,7 +45,8 @@ def not_released(contract: Contract) -> list[Schema]:
 
 def pin(folder: Path) -> list[Schema]:
     """
-    Give every schema that has no id the next one, by adding to ids.yaml; return them. Raises GateClosed.
+    Give every schema that has no id the next one, by adding to ids.yaml, and a new topic its line in
+    released-topics.yaml; return the schemas. Raises GateClosed.
     """
     contract = load(folder)
     fresh = not_released(contract)
@@ -51,12 +54,22 @@ def pin(folder: Path) -> list[Schema]:
         return []
     if _all_problems(contract) or not checker_is_here():
         raise GateClosed(checker="installed" if checker_is_here() else "not installed, it comes with development")
-    path = folder / "ids.yaml"
     first = max(contract.by_id, default=0) + 1
     pinned = [schema._replace(id=number) for number, schema in enumerate(fresh, start=first)]
     lines = [f"  {one.id}: {{record: {one.record}, version: {one.version}, sha256: {one.sha256}}}\n" for one in pinned]
-    path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + "".join(lines), encoding="utf-8")
+    topics = sorted({schema.topic for schema in fresh} - contract.released_topics.keys())
+    _add(folder / "released-topics.yaml", [_line(contract.topics[name]) for name in topics])
+    _add(folder / "ids.yaml", lines)
     return pinned
+
+
+def _line(topic: Topic) -> str:
+    said = msgspec.structs.asdict(ReleasedTopic.of(topic))
+    return f"  {topic.name}: {{{', '.join(f'{name}: {json.dumps(value)}' for name, value in said.items())}}}\n"
+
+
+def _add(path: Path, lines: Sequence[str]) -> None:
+    path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + "".join(lines), encoding="utf-8")
 
 
 def register(contract: Contract, url: str) -> list[Registered]:
@@ -211,7 +224,7 @@ def publish_schemas(asked: Asked, url: str | None) -> None:
 
 def _show_published(published: SchemasPublished, *, registry: bool) -> None:
     for each in published.new_ids:
-        out(f"{each.record}/{each.version} is id {each.id} for ever; commit schemas/ids.yaml.")
+        out(f"{each.record}/{each.version} is id {each.id} for ever; commit schemas/ids.yaml and released-topics.yaml.")
     if registry:
         out(f"{count(published.registered, 'schema')} registered now, {published.were_there} were there.")
     else:

@@ -1,5 +1,6 @@
 """
-The gate before the catalogue and the ids: each event published or not, each record of an event, and each id, just once.
+The gate before the catalogue, the ids and the topics: each event published or not, each record of an event, and each
+id, just once; and what was released of a topic stays as it is.
 
 `formats.schema_gate` holds the schemas themselves; `backoffice schema check` asks both.
 """
@@ -11,19 +12,28 @@ from collections.abc import Iterator
 from typing import Final
 
 from domain.aggregates import AGGREGATES
-from formats.contract import Contract
+from formats.contract import Contract, ReleasedTopic
 from formats.schema_gate import Problem
 from formats.stored_shapes import event_type
 
 #: Records that are no events of ours: what others send us, and our answer.
 _NO_EVENTS: Final = "backoffice.commands."
+_OTHER_TOPIC: Final = "put it back, or make a new topic (.v2), filled from the store"
+#: Why what was released of a topic is not changed, and what to do.
+_NEVER: Final = {
+    "folder": f"Records never change topic; {_OTHER_TOPIC}.",
+    "key": f"A key is never changed, others join and sort by it; {_OTHER_TOPIC}.",
+    "partitions": f"Partitions are never changed: keys would move to other ones and lose their order; {_OTHER_TOPIC}.",
+    "cleanup_policy": f"What a topic keeps is never changed, subscribers count on it; {_OTHER_TOPIC}.",
+    "retention_ms": f"What a topic keeps is never changed, subscribers count on it; {_OTHER_TOPIC}.",
+}
 
 
 def problems_in_catalogue(contract: Contract) -> list[Problem]:
     """
-    Return what is wrong with the catalogue and the ids; empty when the contract may be released.
+    Return what is wrong with the catalogue, the ids and the topics; empty when the contract may be released.
     """
-    return [*_events(contract), *_records(contract), *_ids(contract)]
+    return [*_events(contract), *_records(contract), *_ids(contract), *_topics(contract), *_strays(contract)]
 
 
 def _events(contract: Contract) -> Iterator[Problem]:
@@ -61,6 +71,30 @@ def _ids(contract: Contract) -> Iterator[Problem]:
                 "ids.yaml", str(number), "id", f"Here {place} stood: put it back, no id is changed or left out."
             )
             return
+
+
+def _topics(contract: Contract) -> Iterator[Problem]:
+    for name, pinned in contract.released_topics.items():
+        if name not in contract.topics:
+            yield _of_topic(name, "It was released and is gone; put it back, others read it.")
+            continue
+        now = ReleasedTopic.of(contract.topics[name])
+        for field in ReleasedTopic.__struct_fields__:
+            was, wanted = getattr(pinned, field), getattr(now, field)
+            if was != wanted:
+                yield _of_topic(name, f"Its {field} was released as `{was}` and stands as `{wanted}`. {_NEVER[field]}")
+    for name in sorted({schema.topic for schema in contract.by_id.values()} - contract.released_topics.keys()):
+        yield _of_topic(name, "It has released records, but no line in released-topics.yaml; put its line back.")
+
+
+def _strays(contract: Contract) -> Iterator[Problem]:
+    for place in contract.strays:
+        sentence = "Nothing reads this file. A record stands in the folder of a topic of topics.yaml; else remove it."
+        yield Problem("schemas", place, "stray", sentence)
+
+
+def _of_topic(name: str, sentence: str) -> Problem:
+    return Problem("topics.yaml", name, "topic", sentence)
 
 
 def _problem(what: str, sentence: str) -> Problem:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -19,6 +19,8 @@ import yaml
 from domain.errors import NotFound, Unreadable
 
 SCHEMAS: Final = Path(__file__).parent.parent / "schemas"
+#: Beside these, `schemas/` holds a folder of records for each topic, and nothing else.
+FILES: Final = frozenset({"catalogue.yaml", "ids.yaml", "released-topics.yaml", "topics.yaml"})
 
 
 class ContractUnreadable(Unreadable):
@@ -69,6 +71,22 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
 
+class ReleasedTopic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    What `released-topics.yaml` says of a topic that others read: none of it is ever changed.
+    """
+
+    folder: str
+    key: str
+    partitions: int
+    cleanup_policy: str
+    retention_ms: int
+
+    @classmethod
+    def of(cls, topic: Topic) -> ReleasedTopic:
+        return cls(*(getattr(topic, name) for name in cls.__struct_fields__))
+
+
 class Schema(NamedTuple):
     """
     One record in one version. `id` is 0 until it is released; `raw` is the file as JSON.
@@ -99,13 +117,16 @@ class Schema(NamedTuple):
 
 class Contract(NamedTuple):
     """
-    The whole promise. `published` and `not_published` are by stored event type (`zorgkas.ZorgpremieCharged/1`).
+    The whole promise. `published` and `not_published` are by stored event type (`zorgkas.ZorgpremieCharged/1`);
+    `strays` are files in the folder that are no part of it.
     """
 
     records: Mapping[str, tuple[Schema, ...]]
     by_id: Mapping[int, Schema]
     released: Mapping[int, Released]
     topics: Mapping[str, Topic]
+    released_topics: Mapping[str, ReleasedTopic]
+    strays: tuple[str, ...]
     published: Mapping[str, str]
     not_published: Mapping[str, str]
 
@@ -169,9 +190,25 @@ def load(folder: Path) -> Contract:
         by_id=by_id,
         released=released,
         topics=topics,
+        released_topics=_yaml(folder / "released-topics.yaml", "topics", dict[str, ReleasedTopic]),
+        strays=_strays(folder, {topic.folder for topic in topics.values()}),
         published=_yaml(folder / "catalogue.yaml", "published", dict[str, str]),
         not_published=_yaml(folder / "catalogue.yaml", "not_published", dict[str, str]),
     )
+
+
+def _strays(folder: Path, folders: Set[str]) -> tuple[str, ...]:
+    """
+    Return the files that nothing reads: whoever put a schema there may think that it is released.
+    """
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    places = [path.relative_to(folder) for path in files]
+    known = [
+        place.name in FILES if len(place.parts) == 1
+        else len(place.parts) == 2 and place.parts[0] in folders and place.suffix == ".avsc"
+        for place in places
+    ]  # fmt: skip
+    return tuple(str(place) for place, is_ours in zip(places, known, strict=True) if not is_ours)
 
 
 def _schema(path: Path, topic: str, ids: Mapping[tuple[str, int], int]) -> Schema:

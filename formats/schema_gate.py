@@ -219,6 +219,9 @@ def between(older: Schema, newer: Schema) -> list[Problem]:
     Return why `newer` may not follow `older`: in both directions, each must read what the other wrote, and mean it.
     """
     name = f"{newer.name} after {older.version}"
+    if older.text == newer.text:
+        sentence = f"It is version {older.version} again; a version is for a change, so remove the file."
+        return [Problem(name, "", "same", sentence)]
     return [Problem(name, at, rule, sentence) for at, rule, sentence in _record(older.raw, newer.raw, "")]
 
 

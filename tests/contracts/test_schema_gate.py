@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from formats.catalogue_gate import problems_in_catalogue
 from formats.contract import SCHEMAS, Contract, ContractUnreadable, Schema, contract, load
@@ -194,6 +195,15 @@ def test_a_scale_or_precision_that_changes_is_caught_although_avro_finds_it_comp
     assert "type" in {problem.rule for problem in between(version(older), version(newer, 2))}
 
 
+def test_a_version_that_says_the_same_again_is_caught_and_one_that_says_it_better_is_not() -> None:
+    """
+    A version may say more of what stays the same: in a doc, or who uses it.
+    """
+    assert rules_broken(a_schema(), a_schema()) == {"same"}
+    for better in ({"doc": "A thing that is owed."}, {"x-used-by": ["ledger", "member portal"]}):
+        assert rules_broken(a_schema(), planted(lambda raw, said=better: raw.update(said))) == set()
+
+
 def test_the_third_version_is_held_against_the_first_one_too() -> None:
     second = planted(set_field("due_on", default=5))
     found = problems_in(with_versions(a_schema(), second, a_schema()))
@@ -310,6 +320,7 @@ def test_a_version_that_was_left_out_is_named(folder: Path) -> None:
         load(folder)
 
 
+RUNS = "backoffice.run.v1"
 STARTED = "  runs.RunStarted/1: backoffice.run.RunStarted/1\n"
 
 
@@ -324,6 +335,13 @@ STARTED = "  runs.RunStarted/1: backoffice.run.RunStarted/1\n"
         ("catalogue.yaml", "not_published:\n", "not_published:\n  runs.RunStarted/1: So.\n", "runs.RunStarted/1", "both"),
         ("catalogue.yaml", "It holds nothing but an e-mail address.", '""', "members.EmailAddressGiven/1", "Say why"),
         ("ids.yaml", "  35: {", "  99: {", "99", "Here 35 stood"),
+        ("topics.yaml", "partitions: 1\n", "partitions: 2\n", RUNS, "Partitions are never changed"),
+        ("topics.yaml", "partitions: 12", "partitions: 24", "backoffice.member.v1", "new topic (.v2)"),
+        ("topics.yaml", "key: run_id", "key: job", RUNS, "A key is never changed"),
+        ("topics.yaml", "cleanup_policy: delete", "cleanup_policy: compact", "backoffice.member.v1", "subscribers count"),
+        ("topics.yaml", "retention_ms: -1", "retention_ms: 1000", "backoffice.member.v1", "released as `-1`"),
+        ("released-topics.yaml", f"  {RUNS}:", "  backoffice.dream.v1:", RUNS, "put its line back"),
+        ("released-topics.yaml", f"  {RUNS}:", "  backoffice.dream.v1:", "backoffice.dream.v1", "is gone; put it back"),
     ],
 )  # fmt: skip
 def test_a_slip_in_the_catalogue_or_the_ids_is_named(
@@ -331,6 +349,26 @@ def test_a_slip_in_the_catalogue_or_the_ids_is_named(
 ) -> None:
     edited(folder / file, old, new)
     assert [each for each in problems_in_catalogue(load(folder)) if each.at == at and says in each.sentence]
+
+
+def test_records_that_change_topic_are_named(folder: Path) -> None:
+    text = (folder / "topics.yaml").read_text()
+    swapped = {"run": "bank", "bank": "run"}
+    for old, new in swapped.items():
+        text = text.replace(f"folder: {old}\n", f"folder: {new}_\n")
+    (folder / "topics.yaml").write_text(text.replace("_\n", "\n"))
+    found = {each.at for each in problems_in_catalogue(load(folder)) if "Records never change topic" in each.sentence}
+    assert found == {RUNS, "backoffice.bank.v1"}
+
+
+@pytest.mark.parametrize(
+    "place", ["run/RunStarted.v2.avsc.bak", "runs/RunStarted.v2.avsc", "RunStarted.v2.avsc", "run/a/b.avsc"]
+)
+def test_a_file_that_nothing_reads_is_named(folder: Path, place: str) -> None:
+    (folder / place).parent.mkdir(exist_ok=True)
+    shutil.copy(folder / RELEASED, folder / place)
+    (found,) = problems_in_catalogue(load(folder))
+    assert (found.at, found.rule) == (place, "stray")
 
 
 def test_the_catalogue_and_the_ids_that_are_released_have_no_slip() -> None:
@@ -346,3 +384,13 @@ PINNED = {43: "f0344fcaa99942dd2284476e8d1bca81e01b1ee02a697149005ddd20ddfc3108"
 def test_an_id_that_was_released_means_the_same_for_ever(many: int) -> None:
     lines = [f"{number} {one.record}/{one.version}\n" for number, one in contract().released.items() if number <= many]
     assert (len(lines), hashlib.sha256("".join(lines).encode()).hexdigest()) == (many, PINNED[many])
+
+
+#: The same for topics: a partition count, a key or a retention that changes in both files is asked why here.
+PINNED_TOPICS = {6: "f103788e524ca94b3678cc3994235b36212bed7aa90faa4e3e5f05c54d4e0ba4"}
+
+
+@pytest.mark.parametrize("many", PINNED_TOPICS)
+def test_what_was_released_of_a_topic_stays_for_ever(many: int) -> None:
+    lines = [f"{name} {astuple(one)}\n" for name, one in contract().released_topics.items()][:many]
+    assert (len(lines), hashlib.sha256("".join(lines).encode()).hexdigest()) == (many, PINNED_TOPICS[many])

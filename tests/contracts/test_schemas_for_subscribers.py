@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from console import schema_commands
 from console.schema_commands import GateClosed, check, not_released, pin, register, stale_pages
 from domain.zorgkas_affiliation.remembered import AFFILIATION
-from formats.contract import SCHEMAS, contract, load
+from formats.contract import SCHEMAS, ReleasedTopic, contract, load
 from formats.published import publish
 from formats.subscriber_pages import pages
 from tests.builders import charged
@@ -106,11 +106,26 @@ def test_a_new_version_is_released_by_a_deliberate_act_once(folder: Path) -> Non
     highest = max(before.by_id)
     assert [schema.id for schema in pin(folder)] == [highest + 1]
     assert pin(folder) == []
+    assert (folder / "released-topics.yaml").read_text() == (SCHEMAS / "released-topics.yaml").read_text()
     after = load(folder)
     assert after.by_id[highest + 1].name == "backoffice.run.RunStarted/2"
     assert not not_released(after)
     assert (folder / "ids.yaml").read_text().startswith((SCHEMAS / "ids.yaml").read_text())  # nothing before it moved
     assert sorted(stale_pages(after, SUBSCRIBERS)) == ["asyncapi.yaml", "backoffice.run.v1.md"]
+
+
+def test_a_new_topic_is_pinned_with_its_first_record(folder: Path) -> None:
+    topics = (folder / "topics.yaml").read_text()
+    (folder / "topics.yaml").write_text(topics + topics[topics.index("  backoffice.run.v1") : topics.index("  backoffice.commands.v1")]
+                                        .replace("run", "claim"))  # fmt: skip
+    raw = json.loads((folder / "inbound/CommandSent.v1.avsc").read_text())
+    raw["fields"].pop()
+    (folder / "claim").mkdir()
+    (folder / "claim/CommandNoted.v1.avsc").write_text(json.dumps({**raw, "name": "CommandNoted"}))
+    assert len(pin(folder)) == 1
+    pinned = load(folder).released_topics
+    assert pinned["backoffice.claim.v1"] == ReleasedTopic.of(load(folder).topics["backoffice.claim.v1"])
+    assert list(pinned)[:-1] == list(contract().released_topics)  # nothing before it moved
 
 
 def test_what_the_gate_refuses_gets_no_id_and_is_not_registered(folder: Path) -> None:
