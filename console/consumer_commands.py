@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from consumers.loop import Loop
 
 _AFRESH = click.option("--afresh", is_flag=True, help="Forget where it stood; begin at the start of the topic.")
-_UNTIL_CAUGHT_UP = click.option("--once", is_flag=True, help="Stop when everything is taken that the topic holds.")
+_UNTIL_CAUGHT_UP = click.option(
+    "--once",
+    is_flag=True,
+    help="Stop when everything is taken that the topic holds; exit code 8 while dead letters of it wait.",
+)
 _NUMBER = click.argument("number", type=click.IntRange(1))
 
 
@@ -146,6 +150,8 @@ def _run(asked: Asked, backoffice: Backoffice, loop: Loop) -> None:
             out(f"{count(waiting, 'message')} could not be taken; see: backoffice dead-letters list")
 
     give(answer, show, as_json=asked.as_json)
+    if waiting and loop.until_caught_up:
+        click.get_current_context().exit(Exit.PARTLY)
 
 
 @contextmanager

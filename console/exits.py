@@ -48,7 +48,7 @@ MEANING: Final = {
     Exit.BUSY: "someone else is doing this now; try again",
     Exit.UNAVAILABLE: "the database or another part is not there, or is of another version; nothing was done",
     Exit.NOT_FOUND: "there is no such member, run, letter or value of the law",
-    Exit.PARTLY: "done, but some lines, items or files were refused; each has its reason",
+    Exit.PARTLY: "done, but some lines, items, files or messages were refused; each has its reason",
     Exit.DEFECT: "our mistake: report the number that was printed",
     Exit.OUTPUT_CLOSED: "the output could not be written",
     Exit.INTERRUPTED: "stopped by a person (Ctrl-C); the same command goes on where it was",

@@ -205,8 +205,8 @@ def _topics(asked: Asked, *, one_broker: bool, make: bool) -> None:
     topics = Topics(brokers_of(Settings.from_environment(os.environ)))
     wanted = wanted_topics(one_broker=one_broker, every=True)
     made = topics.create(wanted) if make else []
-    found = topics.check(wanted)
-    shown = [TopicShown(topic=name, partitions=each.partitions, made=name in made) for name, each in found.items()]
+    found = sorted(topics.check(wanted).items())
+    shown = [TopicShown(topic=name, partitions=each.partitions, made=name in made) for name, each in found]
     rows = [(each.topic, each.partitions, "made" if each.made else "right") for each in shown]
     give(
         TopicsShown(topics=shown),

@@ -59,6 +59,7 @@ def cli(own_kafka: Any, registry: Any, database: Any, tmp_path: Path) -> Cli:
 
 def test_topics_relay_consumers_and_dead_letters_answer_as_their_schemas_say(cli, own_kafka):
     made = cli.json("topics", "create", "--one-broker")
+    assert [each["topic"] for each in made["topics"]] == sorted(contract().topics)
     assert {each["topic"] for each in made["topics"] if each["made"]} == set(contract().topics)
     assert not any(each["made"] for each in cli.json("topics", "check", "--one-broker")["topics"])
     behind = cli.json("status")
@@ -91,7 +92,8 @@ def published_while_it_runs(cli: Cli) -> None:
 
 def a_letter_is_tried_again_and_given_up(cli: Cli, kafka: Any) -> None:
     send(kafka, AFFILIATIONS, [Out(0, b"k", b"\x00not ours", [("ce_sequence", b"1")], 1_768_901_400_123)])
-    assert cli.json("consume", "premium-accounts", "--once")["letters_waiting"] == 1
+    assert cli.json("consume", "premium-accounts", "--once", code=8)["letters_waiting"] == 1
+    assert "dead-letters list" in cli("consume", "premium-accounts", "--once", code=8)  # it waits still
     (letter,) = cli.json("dead-letters", "list")["letters"]
     number = str(letter["number"])
     assert cli.json("dead-letters", "show", number) == letter
@@ -101,6 +103,7 @@ def a_letter_is_tried_again_and_given_up(cli: Cli, kafka: Any) -> None:
         cli.json("dead-letters", "discard", number, "--reason", "a test of another team")["number"] == letter["number"]
     )
     assert cli.json("dead-letters", "list")["letters"] == []
+    assert cli.json("consume", "premium-accounts", "--once")["letters_waiting"] == 0
     assert cli.json("dead-letters", "show", "99999", code=7)["error"]["code"]
 
 
