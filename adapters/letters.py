@@ -20,11 +20,12 @@ import msgspec
 
 from adapters.agency_files import ReportFile, write_agency_file
 from adapters.letter_contents import CREDITOR, contents_of
+from adapters.postgres.looking_at_letters import NoSuchLetter
 from adapters.whole_files import move_folder, new_folder, one_at_a_time, write_safely
 from adapters.wiring import Backoffice
 from application.runs_ports import RunKey
 from domain.envelope import Envelope
-from domain.errors import BackofficeError, NotFound, Refused
+from domain.errors import BackofficeError, Refused
 from domain.ids import StreamId, owner_of
 from formats.letter_facts import LetterFacts, LetterRefused
 from formats.letters import LettersFile, RefusedLetter, render_letter, render_run
@@ -47,12 +48,6 @@ _ONE_SQL: Final = "SELECT stream, withdrawn_on IS NOT NULL FROM rm_letters.lette
 class NoLetters(Refused):
     """
     This run has no letters: it makes none, or it was not executed to its end.
-    """
-
-
-class NoSuchLetter(NotFound):
-    """
-    There is no letter with that id; look it up in the manifest of its run, or with `backoffice show`.
     """
 
 

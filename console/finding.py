@@ -35,12 +35,6 @@ class SeveralAccounts(Refused):
     """
 
 
-class NoSuchLetter(NotFound):
-    """
-    There is no letter with this id; `backoffice show member` lists a member's letters.
-    """
-
-
 class NoSuchMember(NotFound):
     """
     There is no member with this id.

@@ -146,6 +146,7 @@ def letters_proof(asked: Asked, file: Path) -> None:
     Example: ./backoffice letters proof bpost-2026-06-02.csv
     """
     from adapters.incoming_files import read_file
+    from adapters.postgres.looking_at_letters import NoSuchLetter
     from application.take_commands import Sender, take_commands
     from console.answers_of_letters import Proved, RefusedProof
     from formats.posting_proofs import read_proofs
@@ -167,9 +168,8 @@ def letters_proof(asked: Asked, file: Path) -> None:
         for each in answered
         if each.answer.outcome == "refused"
     ]
-    refused += [
-        RefusedProof(line=line, code="NoSuchLetter", message="There is no letter with this id.") for line in unknown
-    ]
+    no_such = NoSuchLetter()
+    refused += [RefusedProof(line=line, code=no_such.name(), message=no_such.message) for line in unknown]
     repeated = sum(each.repeated for each in answered)
     accepted = sum(each.answer.outcome == "accepted" and not each.repeated for each in answered)
     answer = Proved(accepted=accepted, repeated=repeated, refused=sorted(refused, key=lambda each: each.line))

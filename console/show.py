@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from console.asking import Asked, MemberType, asks, back_office, day_of
-from console.finding import NoSuchLetter, NoSuchMember, NotAStatement, id_named
+from console.finding import NoSuchMember, NotAStatement, id_named
 from console.journal import note
 from console.output import count, euros, facts, give, heading, out, table
 from console.runs_show import run_show
@@ -197,7 +197,7 @@ def show_letter(asked: Asked, letter: str) -> None:
 
     Example: ./backoffice show letter 5f0c2f58-0d3e-8a67-8f20-1b7f7a1d9f10
     """
-    from adapters.postgres.looking_at_letters import letters
+    from adapters.postgres.looking_at_letters import NoSuchLetter, letters
     from console.answers import LetterShown
     from domain.payments import Iban, Ogm
 

@@ -21,6 +21,7 @@ from domain.run_refusals import (
     AlreadyPlanned,
     AlreadySettled,
     AnotherClosing,
+    ClosedWithoutReason,
     NeedsNoApproval,
     NoControls,
     NoName,
@@ -30,7 +31,6 @@ from domain.run_refusals import (
     NotStarted,
     OtherDigest,
     OwnPlan,
-    ReasonMissing,
     RunIsAbandoned,
     TooLateToAbandon,
     TotalsDoNotAddUp,
@@ -335,10 +335,10 @@ def close_date(
     """
     Close a date of the calendar that will have no run here. The same ground again is nothing.
 
-    Raises ReasonMissing, NoName, AnotherClosing.
+    Raises ClosedWithoutReason, NoName, AnotherClosing.
     """
     if not reason.strip():
-        raise ReasonMissing
+        raise ClosedWithoutReason
     if not closed_by.strip():
         raise NoName
     if state.closed is not None:

@@ -103,7 +103,7 @@ class AnotherClosing(Refused):
     """
 
 
-class ReasonMissing(Refused):
+class ClosedWithoutReason(Refused):
     """
     Who closes a date of the calendar says why.
     """

@@ -13,7 +13,14 @@ import msgspec
 from psycopg.rows import class_row
 
 from adapters.postgres.database import READER, Database
+from domain.errors import NotFound
 from domain.ids import MemberId, StreamId, owner_of
+
+
+class NoSuchLetter(NotFound):
+    """
+    There is no letter with this id; look it up in the manifest of its run, or with `backoffice show member`.
+    """
 
 
 class LetterView(msgspec.Struct, frozen=True, kw_only=True):

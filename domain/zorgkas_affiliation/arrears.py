@@ -52,7 +52,7 @@ class LetterTooLate(Refused):
     rule = "ZB-2"
 
 
-class NoSuchLetter(NotFound):
+class NoLetterOfThisMember(NotFound):
     """
     No registered letter with that id was made for this member; check the manifest that the barcodes were taken from.
     """
@@ -181,7 +181,7 @@ def post_letter(
     Record the post's proof: from now on the letter counts as sent on that day. The same proof twice is nothing.
 
     A posting after the last day is recorded, and cannot lead to a report. A letter that was withdrawn before, or that
-    money on the account had made groundless, is named for a person. Raises NotABarcode, NoSuchLetter,
+    money on the account had made groundless, is named for a person. Raises NotABarcode, NoLetterOfThisMember,
     PostedOnImpossibleDay or PostedOtherwise.
 
     Rules: ZB-2, ZB-9.
@@ -189,7 +189,7 @@ def post_letter(
     barcode = rules.checked_barcode(barcode)
     letter = state.letter(letter_id)
     if letter is None:
-        raise NoSuchLetter(letter=letter_id)
+        raise NoLetterOfThisMember(letter=letter_id)
     if letter.posted_on is not None:
         if (letter.posted_on, letter.barcode) == (posted_on, barcode):
             return []

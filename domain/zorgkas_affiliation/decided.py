@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from domain.zorgkas_affiliation.arrears import (
     LetterTooLate,
-    NoSuchLetter,
+    NoLetterOfThisMember,
     PostedOnImpossibleDay,
     PostedOtherwise,
     ReminderTooLate,
@@ -50,8 +50,8 @@ __all__ = [
     "InvitationOutOfSeason",
     "LetterTooLate",
     "MoreThanCredit",
+    "NoLetterOfThisMember",
     "NoSuchFine",
-    "NoSuchLetter",
     "NoSuchPayment",
     "NotMoneyIn",
     "PostedOnImpossibleDay",

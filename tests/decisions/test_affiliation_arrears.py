@@ -255,7 +255,7 @@ def test_on_which_days_a_letter_can_have_been_posted(posted_on: date, known_on: 
 
 def test_a_proof_that_does_not_fit_is_refused() -> None:
     given(AFFILIATION, *TWO_YEARS).when(decided.post_letter, **proof(date(2025, 6, 3))).then_refused(
-        decided.NoSuchLetter, letter=letter_id(1)
+        decided.NoLetterOfThisMember, letter=letter_id(1)
     )
     with pytest.raises(NotABarcode):
         decided.post_letter(AFFILIATION.initial, **proof(date(2025, 6, 3), barcode="123"))

@@ -16,7 +16,7 @@ from domain.errors import BackofficeError
 from domain.events import Basis
 from domain.money import Cents
 from domain.run import RUN, Control, RunAbandoned, RunApproved, RunExecuted, RunPlanned, RunSettled, RunStarted
-from domain.run_refusals import AnotherClosing, NoName, NotPlanned, ReasonMissing
+from domain.run_refusals import AnotherClosing, ClosedWithoutReason, NoName, NotPlanned
 from tests.decisions.given import given
 from tests.table import cases
 
@@ -236,7 +236,7 @@ def test_who_closes_a_date_of_the_calendar_says_who_and_why_and_it_is_no_run_tha
     assert run.close_date(state, **CLOSING, reason="again", closed_by="bert") == []
     with pytest.raises(AnotherClosing):
         run.close_date(state, **{**CLOSING, "because": "given_up"}, reason="no", closed_by="an")
-    with pytest.raises(ReasonMissing):
+    with pytest.raises(ClosedWithoutReason):
         run.close_date(RUN.initial, **CLOSING, reason=" ", closed_by="an")
     with pytest.raises(NoName):
         run.close_date(RUN.initial, **CLOSING, reason="so", closed_by="")

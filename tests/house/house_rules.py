@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -230,6 +230,40 @@ def documents_that_are_named_exist(path: PurePosixPath, source: str) -> Iterator
         for named in _DOCUMENT.findall(line):
             if not list(ROOT.glob(named if named.endswith((".md", ".yaml")) else f"{named}-*.md")):
                 yield f"{number}: {named} does not exist; write it, or name the right one"
+
+
+def codes_of_errors(sources: Iterable[str]) -> list[str]:
+    """
+    Return the machine code of every error class, a class without one of its own by its name.
+    """
+    classes = [
+        node
+        for source in sources
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef) and node.bases
+    ]
+    errors, found = {"BackofficeError"}, list[ast.ClassDef]()
+    while more := [
+        each for each in classes if each not in found and errors & {_last_name(base) for base in each.bases}
+    ]:
+        found += more
+        errors |= {each.name for each in more}
+    return [_code_of(each) for each in found]
+
+
+def _last_name(base: ast.expr) -> str:
+    return ast.unparse(base).rpartition(".")[2]
+
+
+def _code_of(error: ast.ClassDef) -> str:
+    for node in error.body:
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=str(code)))
+                | ast.AnnAssign(target=ast.Name(id="code"), value=ast.Constant(value=str(code)))
+            ):
+                return code
+    return error.name
 
 
 SUBJECT_LENGTH_MAX = 150

@@ -43,6 +43,26 @@ def test_code_and_papers_keep_the_house_rule(rule: Rule) -> None:
     assert problems_of(rule, text_files()) == []
 
 
+def given_twice(codes: list[str]) -> list[str]:
+    return sorted({code for code in codes if codes.count(code) > 1})
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    """
+    Programs go by the code: two errors with one code would have two remedies for it.
+    """
+    ours = [path for path in python_files() if ROOT / "tests" not in path.parents]
+    codes = rules.codes_of_errors(path.read_text(encoding="utf-8") for path in ours)
+    assert "NoSuchLetter" in codes
+    assert given_twice(codes) == []
+
+
+def test_two_errors_with_one_code_are_seen_also_through_a_kind_of_their_own() -> None:
+    one = "class Unknown(NotFound): ...\nclass NotFound(BackofficeError): ...\n"
+    other = "class Strange(errors.NotFound):\n    code = 'Unknown'\nclass Unknown: ...\n"
+    assert given_twice(rules.codes_of_errors([one, other])) == ["Unknown"]
+
+
 LONG_FUNCTION = "def f():\n" + "    x = 1\n" * 40
 SKIPPED = "@pytest." + "mark." + "skip"
 
