@@ -185,10 +185,11 @@ def not_done_page(runs: Runs, run: StreamId, *, after: int = 0, limit: int = 50)
 
 def _views(runs: Runs, run: Registered, items: Sequence[Item]) -> Sequence[ItemView]:
     aggregate = runs.job(run.key.job).aggregate
+    not_done = {row.ordinal: row for row in runs.book.outcomes_of(run.run, [item.ordinal for item in items])}
     views = []
     for item in items:
         events = events_of(aggregate, item)
-        told = next(iter(runs.book.outcomes(run.run, after=0, limit=1, stream=item.stream)), None)
+        told = not_done.get(item.ordinal)
         bases = [basis for event in events if isinstance(basis := getattr(event, "basis", None), Basis)]
         views.append(
             ItemView(

@@ -246,12 +246,14 @@ class PostgresRunBook:
             rows = connection.execute(sql.REASONS, [run])
             return [Reason(number, reason, basis.encode(), count) for number, reason, basis, count in rows]
 
-    def outcomes(
-        self, run: StreamId, *, after: int, limit: int, stream: StreamId | None = None
-    ) -> Sequence[OutcomeRow]:
+    def outcomes(self, run: StreamId, *, after: int, limit: int) -> Sequence[OutcomeRow]:
         with self._database.session(READER) as connection:
-            parameters = {"run": run, "after": after, "limit": limit, "stream": stream}
+            parameters = {"run": run, "after": after, "limit": limit}
             return [OutcomeRow(*row) for row in connection.execute(sql.OUTCOMES, parameters)]
+
+    def outcomes_of(self, run: StreamId, ordinals: Sequence[int]) -> Sequence[OutcomeRow]:
+        with self._database.session(READER) as connection:
+            return [OutcomeRow(*row) for row in connection.execute(sql.OUTCOMES_OF, [run, list(ordinals)])]
 
     def outcome_reasons(self, run: StreamId) -> Mapping[tuple[Outcome, str], int]:
         with self._database.session(READER) as connection:

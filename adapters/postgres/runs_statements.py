@@ -115,8 +115,9 @@ REASONS: Final[LiteralString] = (
 )
 OUTCOMES: Final[LiteralString] = """
     SELECT ordinal, stream, outcome, reason, detail FROM run_outcomes
-    WHERE run = %(run)s AND ordinal > %(after)s AND stream = coalesce(%(stream)s, stream)
-    ORDER BY ordinal LIMIT %(limit)s"""
+    WHERE run = %(run)s AND ordinal > %(after)s ORDER BY ordinal LIMIT %(limit)s"""
+OUTCOMES_OF: Final[LiteralString] = """
+    SELECT ordinal, stream, outcome, reason, detail FROM run_outcomes WHERE run = %s AND ordinal = ANY(%s)"""
 OUTCOME_REASONS: Final[LiteralString] = (
     "SELECT outcome, reason, count(*)::int FROM run_outcomes WHERE run = %s GROUP BY outcome, reason ORDER BY 1, 2"
 )

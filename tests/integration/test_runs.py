@@ -195,6 +195,30 @@ def test_pages_follow_each_other_and_have_a_limit(runs: Runs) -> None:
         items_page(runs, run, limit=1_001)
 
 
+class Listening:
+    """
+    A run book that notes what it is asked.
+    """
+
+    def __init__(self, book: Any) -> None:
+        self._book, self.asked = book, list[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.append(name)
+        return getattr(self._book, name)
+
+
+def test_a_page_asks_as_much_of_the_database_however_long_it_is(runs: Runs) -> None:
+    have_members(runs, 5)
+    run = plan_invitations(runs).run
+    asked = []
+    for limit in (1, 5):
+        book: Any = Listening(runs.book)
+        assert len(items_page(replace(runs, book=book), run, limit=limit)) == limit
+        asked.append(book.asked)
+    assert asked[0] == asked[1]
+
+
 # --- Who says no -----------------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from application.runs_ports import Chunk, Totals
 from application.runs_refusals import (
     TooManyParked,
 )
-from application.runs_show import not_done_page, passed_over_page, show
+from application.runs_show import items_page, not_done_page, passed_over_page, show
 from application.wording import because
 from domain.decisions import PassedOver, Selected
 from domain.envelope import Commit
@@ -103,6 +103,8 @@ def test_one_that_fails_when_it_is_decided_again_is_parked(plain: Runs) -> None:
     assert (totals.done, totals.parked) == (4, 1)
     (parked,) = not_done_page(runs, planned.run)
     assert parked.outcome == "parked"
+    became = {item.ordinal: (item.outcome, item.reason) for item in items_page(runs, planned.run)}
+    assert became == dict.fromkeys(range(1, 6), ("", "")) | {parked.ordinal: ("parked", parked.reason)}
     assert parked.reason.startswith("Broken at tests/integration/test_runs_bad_items.py line ")
     assert because(parked.reason) == parked.reason
     assert "personal" not in parked.reason + parked.detail
