@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 @click.command("import")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a line of commands, and stop.")
-@click.option("--seal", is_flag=True, help="Print the file with its closing line (count and SHA-256), and stop.")
+@click.option("--close", is_flag=True, help="Print the file with its closing line (count and SHA-256), and stop.")
 @click.option("--answers", type=click.Path(path_type=Path), help="Write the answer to every command to this file.")
 @click.option("--dry-run", is_flag=True, help="Say what would come of it, and record nothing.")
 @asks
 def import_command(
-    asked: Asked, *, files: tuple[Path, ...], schema: bool, seal: bool, answers: Path | None, dry_run: bool
+    asked: Asked, *, files: tuple[Path, ...], schema: bool, close: bool, answers: Path | None, dry_run: bool
 ) -> None:
     """
     Take files of commands (JSON lines) and bank files (CODA, camt.053); the program sees itself which is which.
@@ -49,8 +49,8 @@ def import_command(
         return
     if not files:
         raise click.UsageError("Name at least one file", click.get_current_context())
-    if seal:
-        _print_sealed(files)
+    if close:
+        _print_closed(files)
         return
     with back_office(asked) as backoffice:
         taker = _Taker(asked, backoffice, answers, dry_run=dry_run)
@@ -69,7 +69,7 @@ def _print_schema() -> None:
     out(msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode())
 
 
-def _print_sealed(files: Sequence[Path]) -> None:
+def _print_closed(files: Sequence[Path]) -> None:
     from adapters.clock import SystemClock
     from adapters.incoming_files import read_file
     from formats.jsonl import with_closing_line

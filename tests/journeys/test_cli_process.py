@@ -59,7 +59,7 @@ def test_a_file_written_by_hand_gets_its_closing_line_and_needs_no_database(tmp_
     written = tmp_path / "members.jsonl"
     written.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
     said = subprocess.run(
-        command_of(["import", "--seal", str(written)]),
+        command_of(["import", "--close", str(written)]),
         env={**os.environ, "PYTHONPATH": str(ROOT), "BACKOFFICE_HOME": str(tmp_path / "home")},
         capture_output=True,
         check=True,
