@@ -57,7 +57,7 @@ def _checks(backoffice: Backoffice, *, everything: bool) -> Sequence[Check]:
     backoffice.catch_up()
     return [
         *self_check(backoffice.database, around),
-        *cents_agree(backoffice.database),
+        *cents_agree(backoffice.database, backoffice.store),
         heads_agree(backoffice.store, everything=everything),
         alarm_lives(backoffice.database, now=backoffice.clock.now()),
         *_kafka(backoffice.settings),

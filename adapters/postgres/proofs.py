@@ -12,6 +12,7 @@ from adapters.postgres.database import READER, Database
 from adapters.postgres.self_check import Check
 from adapters.postgres.store import PostgresStore
 from domain.aggregates import AGGREGATES
+from domain.bank_account import BANK_ACCOUNT
 from domain.ids import StreamId
 from domain.money import Cents, euros_from_cents
 
@@ -35,20 +36,22 @@ SELECT count(*) FROM rm_premium_account.affiliation a
  WHERE a.charged_cents <> coalesce(y.charged, 0) OR a.allocated_cents <> coalesce(y.paid, 0)
 """
 _CHAIN: Final = """
-SELECT count(*) FROM (
-  SELECT opening_cents, lag(closing_cents) OVER (PARTITION BY stream ORDER BY year, number) AS before
+SELECT stream, year, number, opening_cents, before FROM (
+  SELECT stream, year, number, opening_cents,
+         lag(closing_cents) OVER (PARTITION BY stream ORDER BY year, number) AS before
     FROM rm_bank.statement WHERE state = 'taken') AS chain
  WHERE before IS NOT NULL AND opening_cents <> before
 """
 
 
-def cents_agree(database: Database) -> Iterator[Check]:
+def cents_agree(database: Database, store: PostgresStore) -> Iterator[Check]:
     """
     Compare the bank with the members' accounts, over all of them. The read models are up to date.
     """
     with database.session(READER) as session:
         bank, received, held = _row(session, _BALANCE)
-        accounts, years, chain = (_row(session, query)[0] for query in (_ACCOUNTS, _YEARS, _CHAIN))
+        accounts, years = (_row(session, query)[0] for query in (_ACCOUNTS, _YEARS))
+        breaks = session.execute(_CHAIN).fetchall()
     same = bank == received + held
     euros = [euros_from_cents(Cents(each)) for each in (bank, received, held)]
     figures = f"{euros[0]} on statements, {euros[1]} with members, {euros[2]} on the worklist or elsewhere"
@@ -57,7 +60,25 @@ def cents_agree(database: Database) -> Iterator[Check]:
     )
     yield _none("received = allocated + credit + refunded", accounts, "member accounts")
     yield _none("account = sum of its years", years, "member accounts")
-    yield _none("statements follow each other", chain, "statements")
+    yield _chain(breaks, store)
+
+
+def _chain(breaks: Sequence[tuple[UUID, int, int, int, int]], store: PostgresStore) -> Check:
+    """
+    Judge statements that do not open as the one before closed: right only at a gap that two people stand by.
+    """
+    accounts = store.load(BANK_ACCOUNT, sorted({StreamId(stream) for stream, *_ in breaks}))
+    agreed = {
+        (stream, gap.year, gap.number, gap.opening_cents, gap.after_cents)
+        for stream, account in accounts.items()
+        for gap in account.state.gaps
+        if gap.counts
+    }
+    wrong = sum(tuple(each) not in agreed for each in breaks)
+    if wrong or not breaks:
+        return _none("statements follow each other", wrong, "statements")
+    declared = f"It holds, but for {len(breaks)} that two people let through: backoffice statements list."
+    return Check("statements follow each other", True, declared)
 
 
 def _none(name: str, wrong: int, what: str) -> Check:

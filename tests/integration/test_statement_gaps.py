@@ -8,6 +8,8 @@ from datetime import date
 
 import pytest
 
+from adapters.postgres.database import OWNER
+from adapters.postgres.proofs import cents_agree
 from application.chain_views import gaps_of, obstacle
 from application.statement_gaps import StatementGaps
 from application.take_commands import Sender
@@ -104,3 +106,22 @@ def test_a_difference_that_was_explained_stays_in_the_list_with_who_said_what(wa
     assert (gap.state, gap.declared_by, gap.approved_by, gap.explanation) == (
         "explained", "ann", "bob", "booked on the closed account",
     )  # fmt: skip
+
+
+def chain_check(world):
+    checks = cents_agree(world.backoffice.database, world.backoffice.store)
+    (check,) = [check for check in checks if check.name == "statements follow each other"]
+    return check.ok, check.sentence
+
+
+def test_doctor_finds_nothing_wrong_with_a_gap_that_two_people_stand_by_and_still_sees_another(waiting):
+    desk(waiting).accept(year=2025, number=3, opening_cents=None, reason="the bank has no 2")
+    desk(waiting, "bob").approve(year=2025, number=3)
+    waiting.backoffice.catch_up()
+    assert chain_check(waiting) == (
+        True,
+        "It holds, but for 1 that two people let through: backoffice statements list.",
+    )
+    with waiting.backoffice.database.connect(OWNER) as session:
+        session.execute("UPDATE rm_bank.statement SET opening_cents = opening_cents + 1 WHERE number = 4")
+    assert chain_check(waiting) == (False, "1 statements do not agree; run: backoffice project rebuild all")
