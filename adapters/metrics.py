@@ -38,7 +38,6 @@ class RelayMetrics:
             "backoffice_relay_page_seconds", "From the first send of a page to its last acknowledgement.",
             buckets=_PAGE_SECONDS, **of,
         ).labels(relay)  # fmt: skip
-        self._position = Gauge("backoffice_relay_position", "The last acknowledged position.", **of).labels(relay)
         self._given_up = Gauge(
             "backoffice_relay_abandoned_producers", "Producers that were given up after a page failed.", **of
         ).labels(relay)
@@ -48,11 +47,10 @@ class RelayMetrics:
         )  # fmt: skip
         self.waiting_for = ""
 
-    def published(self, *, events: int, records: int, position: int, seconds: float) -> None:
+    def published(self, *, events: int, records: int, seconds: float) -> None:
         self._events.inc(events)
         self._records.inc(records)
         self._pages.observe(seconds)
-        self._position.set(position)
 
     def waits_for(self, what: str) -> None:
         self._waiting.clear()
@@ -65,7 +63,7 @@ class RelayMetrics:
 
     def look_up(self, standing: Callable[[], Standing], now: Callable[[], datetime]) -> None:
         """
-        Add the lag and the age of the oldest unpublished event, asked of the store at each scrape.
+        Add the position, the lag and the age of the oldest unpublished event, asked of the store at each scrape.
         """
         self.registry.register(_Lag(self.relay, standing, now))
 
@@ -84,7 +82,7 @@ class RelayMetrics:
 
 class _Lag:
     """
-    Looks in the store how far behind the relay is.
+    Looks in the store how far the relay is, so that one that has published nothing yet, or waits, says it too.
     """
 
     def __init__(self, relay: str, standing: Callable[[], Standing], now: Callable[[], datetime]) -> None:
@@ -103,6 +101,9 @@ class _Lag:
             found = self._standing()
         except _LOOK_FAILURES:
             return
+        position = GaugeMetricFamily("backoffice_relay_position", "The last acknowledged position.", labels=["relay"])
+        position.add_metric([self._relay], found.position)
+        yield position
         lag = GaugeMetricFamily("backoffice_relay_lag_events", "Positions not yet acknowledged.", labels=["relay"])
         lag.add_metric([self._relay], found.lag_events)
         yield lag

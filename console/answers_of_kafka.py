@@ -43,8 +43,9 @@ class TopicsShown(Answer, frozen=True, kw_only=True):
 
 class RelayShown(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One relay as the store sees it. `waits_for` is empty for one that works, or that does not run; `events_per_second`
-    is over about the last minute.
+    One relay as the store sees it. `waits_for` is empty for one that works, or that does not run; with an empty
+    `holder` it is what a relay said within the last minute that keeps it from beginning, and `waits_since` is null.
+    `events_per_second` is over about the last minute.
     """
 
     relay: str

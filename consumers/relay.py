@@ -42,7 +42,7 @@ class Metrics(Protocol):
     What the relay tells of itself while it works.
     """
 
-    def published(self, *, events: int, records: int, position: int, seconds: float) -> None: ...
+    def published(self, *, events: int, records: int, seconds: float) -> None: ...
 
     def waits_for(self, what: str) -> None: ...
 
@@ -98,7 +98,10 @@ class Relay:
         and Unreadable (an event that cannot be read), all of them after everything before it was acknowledged.
         """
         with rare_collections():
-            self._run()
+            try:
+                self._run()
+            finally:
+                self._knock("")
 
     def _run(self) -> None:
         attempt, checked, done = 0, False, False
@@ -118,6 +121,7 @@ class Relay:
                 logger.warning("Another relay took over", extra={"action": "relay.overtaken"})
             except Unavailable as problem:
                 self._waits(_awaited(problem), problem)
+                self._knock(_awaited(problem))
                 checked = False
                 self.stop.wait(_backoff_s(problem, attempt))
                 attempt += 1
@@ -204,10 +208,8 @@ class Relay:
         # A topic that was deleted and made again takes everything, too: look before it counts as sent.
         (self.watch.look if attempt else self.watch.glance)()
         self._waits("")
-        self.metrics.published(
-            events=len(page.events), records=len(page.records), position=page.events[-1].position,
-            seconds=time.monotonic() - began,
-        )  # fmt: skip
+        seconds = time.monotonic() - began
+        self.metrics.published(events=len(page.events), records=len(page.records), seconds=seconds)
         return ahead[0]
 
     def _wait_for_the_broker(self, problem: Unavailable, attempt: int) -> None:
@@ -287,6 +289,15 @@ class Relay:
                 self.positions.tell(self._epoch, what)
             except Unavailable:
                 logger.warning("The database does not answer", extra={"action": "relay.waits"})
+
+    def _knock(self, what: str) -> None:
+        """
+        Let others see what keeps this relay from being the active one; the holder's own words count before it.
+        """
+        try:
+            self.positions.knock(what)
+        except Unavailable:
+            logger.debug("The database does not answer", extra={"action": "relay.waits"})
 
 
 def _awaited(problem: Unavailable) -> str:

@@ -21,6 +21,8 @@ round((rate * exp(-least(extract(epoch FROM clock_timestamp() - moved_at), 3600)
 """
 #: A holder renews its lease with every page, and at least every third of this. Longer than a page that fails takes.
 LEASE_SECONDS: Final = 20.0
+#: A relay that waits before it holds anything says so at every attempt, which is more often than this.
+KNOCK_SECONDS: Final = 60
 
 _MAKE: Final = """
 INSERT INTO relays (relay, position, started_after, until) VALUES (%(relay)s, %(after)s, %(after)s, %(until)s)
@@ -61,6 +63,16 @@ _TELL: Final = """
 UPDATE relays SET waits_for = %(what)s, waits_since = CASE WHEN %(what)s = '' THEN NULL ELSE clock_timestamp() END
 WHERE relay = %(relay)s AND epoch = %(epoch)s AND waits_for <> %(what)s
 """
+# A row of its own: the relay's is its holder's, and who waits before the door holds nothing.
+_KNOCK: Final = """
+INSERT INTO heartbeats (process, beaten_at, said) VALUES ('relay ' || %(relay)s, clock_timestamp(), %(what)s)
+ON CONFLICT (process) DO UPDATE SET beaten_at = excluded.beaten_at, said = excluded.said
+WHERE excluded.said <> '' OR heartbeats.said <> ''
+"""
+_KNOCKED: Final = f"""
+SELECT said FROM heartbeats
+WHERE process = 'relay ' || %s AND beaten_at > clock_timestamp() - make_interval(secs => {KNOCK_SECONDS})
+"""  # noqa: S608 - what stands in it is our own
 _STANDING: Final = f"""
 SELECT position, epoch, CASE WHEN lease_until >= clock_timestamp() THEN holder END, lease_until, waits_for, waits_since,
     started_after, until, {_RATE_NOW}
@@ -106,8 +118,8 @@ class Held(NamedTuple):
 
 class Standing(NamedTuple):
     """
-    The relay as others see it. The lag counts positions, so it is never less than the events that wait; the rate too, a
-    second, over about the last minute.
+    The relay as others see it; without a holder, `waits_for` is what keeps a relay from holding it. The lag counts
+    positions, so it is never less than the events that wait; the rate too, a second, over about the last minute.
     """
 
     relay: str
@@ -155,6 +167,7 @@ class RelayPositions:
             ).fetchone()
             if found is None:
                 raise HeldByAnother(relay=self.relay)
+            session.execute(_KNOCK, {"relay": self.relay, "what": ""})
             sent = session.execute(
                 "SELECT topic, partition, last_sequence FROM relay_partitions WHERE relay = %s", [self.relay]
             ).fetchall()
@@ -188,6 +201,13 @@ class RelayPositions:
         """
         with self._database.session(WRITER) as session:
             session.execute(_TELL, {"relay": self.relay, "epoch": epoch, "what": waits_for})
+
+    def knock(self, waits_for: str) -> None:
+        """
+        Let others see for a minute what a relay that holds nothing waits for; nothing for one that waits no more.
+        """
+        with self._database.session(WRITER) as session:
+            session.execute(_KNOCK, {"relay": self.relay, "what": waits_for})
 
     def let_go(self, epoch: int) -> None:
         """
@@ -225,6 +245,7 @@ class RelayPositions:
         with self._database.session(READER) as session:
             found = session.execute(_STANDING, [self.relay]).fetchone()
             position, epoch, holder, lease, waits_for, since, after, until, rate = found or _NEVER
+            knocked = None if holder else session.execute(_KNOCKED, [self.relay]).fetchone()
             (last,) = session.execute("SELECT coalesce(max(notification_id), 0) FROM events").fetchone() or (0,)
             last = last if until is None else min(last, until)
             oldest = session.execute(
@@ -233,7 +254,7 @@ class RelayPositions:
         lag = max(0, last - position)
         return Standing(
             self.relay, position, epoch, holder, lease, lag, oldest[0] if oldest and lag else None,
-            waits_for if holder else "", since if holder else None, after, until, rate,
+            waits_for if holder else (knocked[0] if knocked else ""), since if holder else None, after, until, rate,
         )  # fmt: skip
 
     def first_recorded_on(self, day: date) -> int | None:

@@ -343,6 +343,7 @@ def refused_in_one_sentence(cli: Cli, broker: SecuredKafka) -> None:
     with running(cli, "relay", "--one-broker", **wrong) as relay:
         heard = [relay.stderr.readline() for _ in range(2)] if relay.stderr else []
         assert relay.poll() is None, "it waits, and says what for"
+        eventually(lambda: waits_for(cli) == "access to the broker")
     assert "The relay waits for access to the broker. The broker does not take this login" in heard[1]
     examined = cli.say("doctor", "--json", **wrong)
     assert examined.code == 1

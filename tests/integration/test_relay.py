@@ -429,8 +429,40 @@ def test_lag_and_the_age_of_the_oldest_event_are_served_over_http(database: Data
         server.server_close()
         thread.join()
     assert f'backoffice_relay_lag_events{{relay="kafka"}} {float(last)}' in text
+    assert 'backoffice_relay_position{relay="kafka"} 0.0' in text
     assert 'backoffice_relay_oldest_unpublished_seconds{relay="kafka"} 3.1' in text  # 31,536,000 seconds
     assert float(LEASE_SECONDS) > 10 + 5 + 1, "a page that fails must not cost the lease"
+
+
+def test_a_relay_that_has_published_nothing_yet_tells_the_position_where_it_stands(database: Database) -> None:
+    positions = RelayPositions(database, LIVE)
+    held = positions.take("one")
+    positions.move(epoch=held.epoch, start=0, end=35_515, recorded_at=datetime(2026, 5, 4, 8, tzinfo=UTC), sent={})
+    begun_again = RelayMetrics(LIVE)
+    begun_again.look_up(positions.standing, lambda: datetime(2026, 5, 4, 8, tzinfo=UTC))
+    assert 'backoffice_relay_position{relay="kafka"} 35515.0' in begun_again.text()
+
+
+def test_status_says_what_a_relay_that_holds_nothing_waits_for_while_it_waits(database: Database) -> None:
+    positions = RelayPositions(database, LIVE)
+    relay = relay_on(database, NOBODY)
+    thread = threading.Thread(target=relay.run)
+    thread.start()
+    try:
+        eventually(lambda: positions.standing().waits_for == "the broker")
+        assert positions.standing().holder is None
+        held = positions.take("another")
+        assert positions.standing().waits_for == ""  # the holder has the word
+        positions.let_go(held.epoch)
+        eventually(lambda: positions.standing().waits_for == "the broker")
+    finally:
+        relay.stop.set()
+        thread.join(PATIENCE_S)
+    assert positions.standing().waits_for == ""  # it was stopped
+    positions.knock("the broker")
+    with database.connect(OWNER) as session:
+        session.execute("UPDATE heartbeats SET beaten_at = beaten_at - interval '61 seconds'")
+    assert positions.standing().waits_for == ""  # killed: nothing was heard for a minute
 
 
 def test_the_rate_of_the_last_minute_rises_with_what_is_published_and_fades(database: Database) -> None:
