@@ -5,10 +5,13 @@ the others go on; and what people can do about them.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
+import fastavro
 import pytest
 
 from adapters.kafka import clients
@@ -18,7 +21,10 @@ from consumers import dead_letters
 from consumers.dead_letters import NoReason
 from consumers.published_accounts import PremiumAccounts
 from domain.errors import Refused
-from formats.avro import NotOurMessage
+from domain.events import Basis
+from domain.zorgkas_affiliation.happened import FineFollowedUp
+from formats.avro import NotOurMessage, frame, parsed, read_message
+from formats.contract import contract
 from formats.published import publish
 from tests.consumer_material import (
     NOW_MS,
@@ -135,6 +141,36 @@ def test_a_tombstone_is_passed_over_and_counted(kafka, database, make_topic):
     assert codes(database) == []
     assert asked(database, "SELECT tombstones FROM consumer_offsets") == [(2,)]
     assert stands(database) == expected(events)
+
+
+def as_version_1(out: Out) -> Out:
+    """
+    Return a FineFollowedUp as a release wrote it that knew no letter and no years of it.
+    """
+    read, older = read_message(out.value, out.headers), contract().schema("backoffice.zorgkas.FineFollowedUp/1")
+    fields = {field["name"]: read.fields[field["name"]] for field in older.raw["fields"]}
+    headers = [(name, value.replace(b"FineFollowedUp:2", b"FineFollowedUp:1")) for name, value in out.headers]
+    written = io.BytesIO()
+    fastavro.schemaless_writer(written, parsed(older), fields)  # type: ignore[arg-type]
+    return out._replace(value=frame(older) + written.getvalue(), headers=headers)
+
+
+def test_a_message_of_an_older_version_of_ours_is_taken_like_any_other(kafka, database, make_topic):
+    told = FineFollowedUp(
+        reference="A-1", outcome="paid", happened_on=date(2025, 12, 1), basis=Basis(rules=("ZB-10",)), years=(2025,)
+    )
+    events = life_of(1, payments=3)
+    events[3] = events[3]._replace(event=told)  # between two payments
+    outs = messages(events)
+    older = as_version_1(outs[3])
+    versions = [read_message(out.value, out.headers).version for out in (outs[3], older)]
+    assert versions == [2, 1]
+    topic = make_topic(kafka)
+    send(kafka, topic, [*outs[:3], older, *outs[4:]])
+    catch_up(kafka, database, topic)
+    assert codes(database) == []
+    assert offsets(database) == [(0, len(outs), len(events))]
+    assert stands(database) == expected([each for each in events if each.event is not told])
 
 
 class NotYet(PremiumAccounts):
