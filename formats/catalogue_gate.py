@@ -33,7 +33,14 @@ def problems_in_catalogue(contract: Contract) -> list[Problem]:
     """
     Return what is wrong with the catalogue, the ids and the topics; empty when the contract may be released.
     """
-    return [*_events(contract), *_records(contract), *_ids(contract), *_topics(contract), *_strays(contract)]
+    return [
+        *_events(contract),
+        *_records(contract),
+        *_ids(contract),
+        *_topics(contract),
+        *_strays(contract),
+        *_users(contract),
+    ]
 
 
 def _events(contract: Contract) -> Iterator[Problem]:
@@ -91,6 +98,16 @@ def _strays(contract: Contract) -> Iterator[Problem]:
     for place in contract.strays:
         sentence = "Nothing reads this file. A record stands in the folder of a topic of topics.yaml; else remove it."
         yield Problem("schemas", place, "stray", sentence)
+
+
+def _users(contract: Contract) -> Iterator[Problem]:
+    for place, users in contract.used_by.items():
+        record, _, name = place.rpartition(".")
+        versions = contract.records.get(record, ())
+        if not any(field["name"] == name for each in versions[-1:] for field in each.raw["fields"]):
+            yield _problem(place, "No published record has this field; correct its name or take it out.")
+        elif not users or not set(users) < set(versions[-1].raw["x-used-by"]):
+            yield _problem(place, "Name some of those who use the record, not all and nobody else.")
 
 
 def _of_topic(name: str, sentence: str) -> Problem:

@@ -118,6 +118,7 @@ class Schema(NamedTuple):
 class Contract(NamedTuple):
     """
     The whole promise. `published` and `not_published` are by stored event type (`zorgkas.ZorgpremieCharged/1`);
+    `used_by` says of fields (`backoffice.zorgkas.PaymentReceived.matched_by`) that fewer need than their record.
     `strays` are files in the folder that are no part of it.
     """
 
@@ -129,6 +130,7 @@ class Contract(NamedTuple):
     strays: tuple[str, ...]
     published: Mapping[str, str]
     not_published: Mapping[str, str]
+    used_by: Mapping[str, list[str]]
 
     def schema(self, name: str) -> Schema:
         """
@@ -194,6 +196,7 @@ def load(folder: Path) -> Contract:
         strays=_strays(folder, {topic.folder for topic in topics.values()}),
         published=_yaml(folder / "catalogue.yaml", "published", dict[str, str]),
         not_published=_yaml(folder / "catalogue.yaml", "not_published", dict[str, str]),
+        used_by=_yaml(folder / "catalogue.yaml", "used_by", dict[str, list[str]]),
     )
 
 

@@ -65,25 +65,32 @@ def _topic_page(contract: Contract, topic: Topic) -> Iterator[str]:
     newest = {schema.record: schema for schema in schemas}
     for schema in newest.values():
         versions = [each for each in schemas if each.record == schema.record]
-        yield from _record(schema, versions)
+        yield from _record(schema, versions, contract.used_by)
 
 
-def _record(schema: Schema, versions: list[Schema]) -> Iterator[str]:
+def _record(schema: Schema, versions: list[Schema], used_by: Mapping[str, list[str]]) -> Iterator[str]:
     yield f"## {schema.raw['name']}\n"
     yield f"{schema.raw['doc']}\n"
     ids = ", ".join(f"version {each.version} is id {each.id}" for each in versions)
-    yield f"`{schema.record}`: {ids}. Used by: {', '.join(schema.raw['x-used-by'])}.\n"
+    yield f"`{schema.record}`: {ids}. Used by: {', '.join(schema.raw['x-used-by'])}; a field that fewer need says so.\n"
     yield "| Field | Type | Meaning | Data |"
     yield "|---|---|---|---|"
-    yield from _rows(schema.raw["fields"], "")
+    yield from _rows(
+        schema.raw["fields"], "", {name: used_by.get(f"{schema.record}.{name}", []) for name in _names(schema)}
+    )
     yield ""
 
 
-def _rows(fields: list[Mapping[str, Any]], prefix: str) -> Iterator[str]:
+def _names(schema: Schema) -> list[str]:
+    return [field["name"] for field in schema.raw["fields"]]
+
+
+def _rows(fields: list[Mapping[str, Any]], prefix: str, users: Mapping[str, list[str]]) -> Iterator[str]:
     for field in fields:
         word, inside = _type(field["type"])
-        yield f"| {prefix}{field['name']} | {word} | {field['doc']} | {field['x-data']} |"
-        yield from _rows(inside, f"{prefix}{field['name']}.")
+        used = f" For: {', '.join(users[field['name']])}." if users.get(field["name"]) else ""
+        yield f"| {prefix}{field['name']} | {word} | {field['doc']}{used} | {field['x-data']} |"
+        yield from _rows(inside, f"{prefix}{field['name']}.", {})
 
 
 def _type(of: Any) -> tuple[str, list[Mapping[str, Any]]]:

@@ -320,6 +320,7 @@ def test_a_version_that_was_left_out_is_named(folder: Path) -> None:
         load(folder)
 
 
+MATCHED = "backoffice.zorgkas.PaymentReceived.matched_by"
 RUNS = "backoffice.run.v1"
 STARTED = "  runs.RunStarted/1: backoffice.run.RunStarted/1\n"
 
@@ -334,6 +335,8 @@ STARTED = "  runs.RunStarted/1: backoffice.run.RunStarted/1\n"
         ("catalogue.yaml", "run.RunStarted/1", "run.RunPlanned/1", "backoffice.run.RunPlanned/1", "2 events"),
         ("catalogue.yaml", "not_published:\n", "not_published:\n  runs.RunStarted/1: So.\n", "runs.RunStarted/1", "both"),
         ("catalogue.yaml", "It holds nothing but an e-mail address.", '""', "members.EmailAddressGiven/1", "Say why"),
+        ("catalogue.yaml", f"{MATCHED}: [data", f"{MATCHED}: [treasury, data", MATCHED, "nobody else"),
+        ("catalogue.yaml", MATCHED, f"{MATCHED}s", f"{MATCHED}s", "No published record has this field"),
         ("ids.yaml", "  35: {", "  99: {", "99", "Here 35 stood"),
         ("topics.yaml", "partitions: 1\n", "partitions: 2\n", RUNS, "Partitions are never changed"),
         ("topics.yaml", "partitions: 12", "partitions: 24", "backoffice.member.v1", "new topic (.v2)"),

@@ -44,6 +44,7 @@ def test_every_record_and_field_is_on_the_page_of_its_topic() -> None:
         page = made[f"{schema.topic}.md"]
         assert f"## {schema.raw['name']}\n" in page
         assert all(field["doc"] in page for field in schema.raw["fields"])
+    assert "How the payment found its member. For: data warehouse. |" in made["backoffice.zorgkas-affiliation.v1.md"]
     assert all(reason in made["README.md"] for reason in contract().not_published.values())
 
 
