@@ -6,9 +6,12 @@ All moments are the database's, so that the clocks of the machines on which rela
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Final, NamedTuple
+
+from psycopg import Connection
 
 from adapters.postgres.database import READER, WRITER, Database
 from domain.errors import Conflict, Refused
@@ -23,6 +26,9 @@ round((rate * exp(-least(extract(epoch FROM clock_timestamp() - moved_at), 3600)
 LEASE_SECONDS: Final = 20.0
 #: A relay that waits before it holds anything says so at every attempt, which is more often than this.
 KNOCK_SECONDS: Final = 60
+
+#: Shorter leases are for tests; a busy machine alone makes nobody stand still for so long.
+_IDLE_MIN_S: Final = 1.0
 
 _MAKE: Final = """
 INSERT INTO relays (relay, position, started_after, until) VALUES (%(relay)s, %(after)s, %(after)s, %(until)s)
@@ -54,8 +60,13 @@ WITH moved AS (
     FROM moved, unnest(%(topics)s::text[], %(partitions)s::integer[], %(last)s::bigint[]) AS sent
     ON CONFLICT (relay, topic, partition) DO UPDATE SET last_sequence = excluded.last_sequence
 )
-SELECT count(*), set_config('synchronous_commit', 'off', true) FROM moved
+SELECT count(*), set_config('synchronous_commit', 'off', true),
+    set_config('idle_in_transaction_session_timeout', %(idle)s, true)
+FROM moved
 """  # noqa: S608 - what stands in it is our own
+# A relay that is stopped between a statement and its commit holds the row; it would hold it for as long as any work may
+# stand still, and its heir waits for the row, not only for the lease.
+_STAND_STILL: Final = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
 _LET_GO: Final = """
 UPDATE relays SET holder = NULL, lease_until = NULL, waits_for = '', waits_since = NULL WHERE relay = %s AND epoch = %s
 """
@@ -146,6 +157,22 @@ class RelayPositions:
         self.relay = relay
         self.lease_seconds = lease_seconds
 
+    @property
+    def _idle(self) -> str:
+        """
+        Return how long this relay may stand still inside a transaction; with its unit, as PostgreSQL reads it.
+        """
+        return f"{int(1000 * max(_IDLE_MIN_S, self.lease_seconds))}ms"
+
+    @contextmanager
+    def _written(self) -> Iterator[Connection]:
+        """
+        Lend a session that the server ends when this process stands still in it for longer than its lease.
+        """
+        with self._database.session(WRITER) as session:
+            session.execute(_STAND_STILL, [self._idle])
+            yield session
+
     def begin(self, *, after: int = 0, until: int | None = None) -> None:
         """
         Make the relay if there is none. Raises OtherRange when it was made with another beginning or end.
@@ -160,7 +187,7 @@ class RelayPositions:
         """
         Become the one active relay, with an epoch of one's own. Raises HeldByAnother while somebody's lease runs.
         """
-        with self._database.session(WRITER) as session:
+        with self._written() as session:
             session.execute(_MAKE, {"relay": self.relay, "after": 0, "until": None})
             found = session.execute(
                 _TAKE, {"relay": self.relay, "holder": holder, "seconds": self.lease_seconds}
@@ -177,7 +204,7 @@ class RelayPositions:
         """
         Hold on without moving. Raises Overtaken.
         """
-        with self._database.session(WRITER) as session:
+        with self._written() as session:
             if session.execute(_RENEW, [self.lease_seconds, self.relay, epoch]).rowcount != 1:
                 raise Overtaken(relay=self.relay)
 
@@ -188,7 +215,7 @@ class RelayPositions:
         values = {
             "relay": self.relay, "epoch": epoch, "start": start, "end": end, "recorded_at": recorded_at,
             "seconds": self.lease_seconds, "topics": [topic for topic, _ in sent],
-            "partitions": [partition for _, partition in sent], "last": list(sent.values()),
+            "partitions": [partition for _, partition in sent], "last": list(sent.values()), "idle": self._idle,
         }  # fmt: skip
         with self._database.session(WRITER) as session:
             moved = session.execute(_MOVE, values).fetchone()
@@ -199,7 +226,7 @@ class RelayPositions:
         """
         Let others see what the holder waits for; nothing for one that works.
         """
-        with self._database.session(WRITER) as session:
+        with self._written() as session:
             session.execute(_TELL, {"relay": self.relay, "epoch": epoch, "what": waits_for})
 
     def knock(self, waits_for: str) -> None:
@@ -213,14 +240,14 @@ class RelayPositions:
         """
         Let the next one begin at once.
         """
-        with self._database.session(WRITER) as session:
+        with self._written() as session:
             session.execute(_LET_GO, [self.relay, epoch])
 
     def remember_topics(self, ids: Mapping[str, str]) -> Mapping[str, str]:
         """
         Return the topic ids that this relay knows; those of topics that it never saw are taken from `ids`.
         """
-        with self._database.session(WRITER) as session:
+        with self._written() as session:
             session.execute(_MAKE, {"relay": self.relay, "after": 0, "until": None})
             session.execute(
                 "INSERT INTO relay_topics (relay, topic, topic_id) SELECT %s, * FROM unnest(%s::text[], %s::text[]) "

@@ -27,6 +27,7 @@ from domain.ids import StreamId
 from domain.member import MEMBER
 from domain.zorgkas_affiliation.remembered import AFFILIATION
 from tests.bench import material
+from tests.faults import topic_log
 from tests.patience import PATIENCE_S, eventually
 
 KEY = MasterKey(b"k" * 32)
@@ -138,13 +139,16 @@ class Writer:
     Registers members and records years of premiums for them, a few at a time, until it is stopped.
     """
 
-    def __init__(self, database: Database, *, seed: int, pause_s: float = 0.004, members: int = 100_000) -> None:
+    def __init__(
+        self, database: Database, *, seed: int, pause_s: float = 0.004, members: int = 100_000, first: int = 0
+    ) -> None:
         self.store = PostgresStore(database, aggregates=AGGREGATES, master=KEY)
         self._ids = material.members(members, seed=seed)
         self._pause_s = pause_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
-        self._written = 0
+        self._first = first  # what tells the people of two writers apart
+        self.written = 0
         self.problem: BaseException | None = None
 
     def write(self, members: int) -> None:
@@ -162,12 +166,12 @@ class Writer:
             self.problem = problem
 
     def _next(self) -> None:
-        number, member = self._written, self._ids[self._written]
+        number, member = self._first + self.written, self._ids[self.written]
         person, years = material.person(number), material.twenty(number)
         with self.store.transaction(material.commit_of("member", number)) as unit:
             unit.append(MEMBER, [Change(StreamId(member), 0, person, MEMBER.fold(person))])
             unit.append(AFFILIATION, [Change(material.affiliation_of(member), 0, years, AFFILIATION.fold(years))])
-        self._written += 1
+        self.written += 1
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -177,7 +181,7 @@ class Writer:
         self._thread.start()
         try:
             yield self
-            eventually(lambda: self._written >= MEMBERS_MIN or not self._thread.is_alive())
+            eventually(lambda: self.written >= MEMBERS_MIN or not self._thread.is_alive())
         finally:
             self._stop.set()
             self._thread.join()
@@ -197,3 +201,13 @@ def publish_the_rest(database: Database, plan: Plan) -> RelayPositions:
         code = last.end(signal.SIGTERM)
     assert code == 0
     return positions
+
+
+def verdict(bootstrap: str, database: Database) -> topic_log.Found:
+    """
+    Hold everything that stands in the public topics against the event table.
+    """
+    log = topic_log.read_all(bootstrap, topic_log.public_topics())
+    wanted = topic_log.expected(database.url)
+    assert len(wanted) > 1_000, "too little was written to prove anything"
+    return topic_log.check(log, wanted)

@@ -19,12 +19,11 @@ from typing import Any
 import pytest
 
 from adapters.kafka.broker import Kafka
-from adapters.postgres import consumer_positions as places
 from adapters.postgres.database import Database
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.migrate import migrate
 from consumers import published_accounts
-from consumers.batch import Batch, Taken
+from consumers.batch import Batch
 from consumers.loop import Loop
 from consumers.published_accounts import PremiumAccounts
 from domain.errors import Unavailable
@@ -42,6 +41,7 @@ from tests.consumer_material import (
     send,
     stands,
 )
+from tests.faults.members import BATCHES, SOON_GONE
 from tests.patience import PATIENCE_S, eventually
 from tests.servers import FAST, SessionFolder
 
@@ -50,47 +50,8 @@ SEED = int(os.environ.get("BACKOFFICE_SEED", "20261121"))
 PARTITIONS = 2
 #: A member that is killed and started again is the same one for the group: nobody waits until it is declared dead.
 THE_SAME = {"session_timeout_ms": 10_000, "heartbeat_interval_ms": 1_000, "group_instance_id": "one"}
-#: A member that was stopped is declared dead soon.
-SOON_GONE = {"session_timeout_ms": 3_000, "heartbeat_interval_ms": 300}
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.consumer_material", "tests.faults.test_consumer_faults"])
-
-
-class OffsetFirst(Batch):
-    """
-    The planted defect: the offset in a transaction of its own, then the effect.
-    """
-
-    def take(self, records: Any, *, reached: int = 0) -> Taken:
-        place = places.place_of(self._cursor, self._name, records[0].topic, records[0].partition, lock=True)
-        assert place is not None
-        fresh = [record for record in records if record.offset >= place.next_offset]
-        if fresh:
-            read = [self._effect.read(record, latest_ms=self._latest_ms) for record in fresh]
-            last = records[-1].offset + 1
-            moved = place._replace(next_offset=last, high_water=read[-1].event.sequence, epoch="1")
-            places.move(self._cursor, self._name, moved)
-            self._cursor.connection.commit()
-            time.sleep(0.002)  # nothing more than a busy machine does
-            self._effect.apply(self._cursor, list(zip(fresh, read, strict=True)))
-        return Taken(records[-1].offset + 1, None)
-
-
-class LooksAtNothing(Batch):
-    """
-    The planted defect: what was taken before is taken again, and so is what the relay sent again.
-    """
-
-    def take(self, records: Any, *, reached: int = 0) -> Taken:
-        read = [(record, self._effect.read(record, latest_ms=self._latest_ms)) for record in records]
-        self._effect.apply(self._cursor, read)
-        place = places.place_of(self._cursor, self._name, records[0].topic, records[0].partition, lock=True)
-        assert place is not None
-        places.move(self._cursor, self._name, place._replace(next_offset=records[-1].offset + 1))
-        return Taken(records[-1].offset + 1, None)
-
-
-BATCHES: dict[str, type[Batch]] = {"right": Batch, "offset first": OffsetFirst, "looks at nothing": LooksAtNothing}
 
 
 def consume(url: str, bootstrap: str, topic: str, begins: Any, kind: str, settings: dict[str, Any]) -> None:

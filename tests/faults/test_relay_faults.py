@@ -3,6 +3,7 @@ The relay under faults on a real broker: nothing lost, every copy the same, orde
 
 BACKOFFICE_RELAY_KILLS sets how many kills and stops (more at night), BACKOFFICE_SEED which ones. What is checked is read by
 a client that is not ours, from offset 0, against the event table. The planted defect must be caught by the same checker.
+The broker itself is killed, paused and filled in `test_broker_faults.py`.
 """
 
 from __future__ import annotations
@@ -10,79 +11,28 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import pytest
 
 from adapters.kafka import clients
 from adapters.kafka.broker import Kafka
 from adapters.kafka.topics import TopicMadeAgain, Topics
-from adapters.postgres.database import Database
+from adapters.postgres.database import WRITER, Database, Role
 from consumers.publishing import LIVE, RelayPositions, wait_until_published, wanted_topics
-from tests.faults import topic_log
-from tests.faults.relays import Plan, RelayProcess, Writer, publish_the_rest, relay_of
+from domain.errors import Unavailable
+from tests.faults.relays import Plan, RelayProcess, Writer, publish_the_rest, relay_of, verdict
 from tests.faults.topic_log import Found
 from tests.patience import PATIENCE_S, eventually
 
 KILLS = int(os.environ.get("BACKOFFICE_RELAY_KILLS", "12"))
 SEED = int(os.environ.get("BACKOFFICE_SEED", "20261122"))
-
-
-@pytest.fixture
-def topics(own_kafka: Kafka) -> Kafka:
-    """
-    A broker of this test's own, with our topics on it.
-    """
-    Topics(own_kafka.address).create(wanted_topics(one_broker=True))
-    return own_kafka
-
-
-@pytest.fixture
-def running() -> Iterator[list[RelayProcess]]:
-    """
-    Relays that are killed at the end of the test, however it ends.
-    """
-    relays: list[RelayProcess] = []
-    yield relays
-    for relay in relays:
-        try:
-            os.kill(relay.pid, signal.SIGCONT)
-            relay.end()
-        except (ValueError, ProcessLookupError):
-            continue  # ended by the test
-
-
-def verdict(kafka: Kafka, database: Database) -> Found:
-    log = topic_log.read_all(kafka.address, topic_log.public_topics())
-    wanted = topic_log.expected(database.url)
-    assert len(wanted) > 1_000, "too little was written to prove anything"
-    return topic_log.check(log, wanted)
-
-
-def test_a_broker_killed_and_paused_under_writers_loses_nothing_and_keeps_the_order(
-    topics: Kafka, database: Database, running: list[RelayProcess]
-) -> None:
-    drawn = random.Random(SEED)
-    plan = Plan(url=database.url, bootstrap=topics.address, lease_seconds=20)
-    relay = RelayProcess(plan)
-    running.append(relay)
-    with Writer(database, seed=SEED).writing():
-        relay.wait_until_active()
-        for number in range(max(3, KILLS // 3)):
-            time.sleep(drawn.uniform(0.2, 0.8))
-            if number % 3 < 2:
-                topics.kill()
-                time.sleep(drawn.uniform(0, 0.5))
-                topics.start()
-            else:
-                topics.pause()
-                time.sleep(drawn.choice([0.3, 4.5]))  # the longer one outlasts the deadline of a page
-                topics.resume()
-    wait_until_published(RelayPositions(database, LIVE), within_s=PATIENCE_S)
-    assert relay.end(signal.SIGTERM) == 0
-    assert verdict(topics, database) == Found()
 
 
 def kill_relays(
@@ -116,7 +66,7 @@ def test_relays_killed_anywhere_lose_nothing_and_the_copies_are_the_same(
 ) -> None:
     kill_relays(database, Plan(url=database.url, bootstrap=topics.address), running, life_s=0.8)
     assert RelayPositions(database, LIVE).standing().epoch == KILLS + 1
-    assert verdict(topics, database) == Found()
+    assert verdict(topics.address, database) == Found()
 
 
 def test_the_planted_defect_position_before_acknowledgement_is_caught_by_the_same_checker(
@@ -124,7 +74,7 @@ def test_the_planted_defect_position_before_acknowledgement_is_caught_by_the_sam
 ) -> None:
     plan = Plan(url=database.url, bootstrap=topics.address, defect="position first", page_events=1_000)
     kill_relays(database, plan, running, life_s=0.3, once_it_moved=True)
-    found = verdict(topics, database)
+    found = verdict(topics.address, database)
     assert found.lost > 0, "the kills catch nothing: they prove nothing"
     assert found.gaps > 0, "a subscriber would not notice what is lost"
 
@@ -150,7 +100,7 @@ def test_of_three_relays_one_sends_and_what_a_stopped_one_sends_late_is_dropped(
     wait_until_published(positions, within_s=PATIENCE_S)
     assert [*ended, running[0].end(signal.SIGTERM)] == [0, 0, 0]
     assert positions.standing().epoch > 2, "no relay took over: nothing was tried"
-    assert verdict(topics, database) == Found()
+    assert verdict(topics.address, database) == Found()
 
 
 def holder_of(positions: RelayPositions) -> str:
@@ -160,6 +110,46 @@ def holder_of(positions: RelayPositions) -> str:
     found: list[str] = []
     eventually(lambda: bool(found.extend(filter(None, [positions.standing().holder])) or found))
     return found[0]
+
+
+class StopsBeforeItsCommit(Database):
+    """
+    The database of a relay whose process is stopped in the middle of a transaction (SIGSTOP, a machine put to sleep).
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.stopped, self.wakes = threading.Event(), threading.Event()
+
+    @contextmanager
+    def session(self, role: Role = WRITER) -> Iterator[Any]:
+        with super().session(role) as session:
+            yield session
+            self.stopped.set()
+            assert self.wakes.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("work", ["move", "renew", "tell"])
+def test_a_relay_stopped_before_its_commit_holds_its_heir_up_no_longer_than_its_lease(
+    database: Database, work: str
+) -> None:
+    heir = RelayPositions(database, LIVE, lease_seconds=0.2)
+    epoch = heir.take("one").epoch
+    calls: dict[str, Callable[[RelayPositions], None]] = {
+        "move": lambda of: of.move(epoch=epoch, start=0, end=5, recorded_at=datetime(2026, 11, 1, tzinfo=UTC), sent={}),
+        "renew": lambda of: of.renew(epoch),
+        "tell": lambda of: of.tell(epoch, "the broker"),
+    }
+    with StopsBeforeItsCommit(database.url) as stops:
+        problems: list[BaseException] = []
+        ended = _in_a_thread(partial(calls[work], RelayPositions(stops, LIVE, lease_seconds=0.2)), problems)
+        assert stops.stopped.wait(PATIENCE_S)
+        assert heir.take("two").epoch == epoch + 1
+        stops.wakes.set()
+        ended()
+    assert [type(problem) for problem in problems] == [Unavailable]
+    assert "stood still for too long" in str(problems[0])
+    assert (heir.standing().position, heir.standing().waits_for) == (0, "")
 
 
 def test_a_leader_lost_on_a_cluster_of_three_loses_nothing(
@@ -179,7 +169,7 @@ def test_a_leader_lost_on_a_cluster_of_three_loses_nothing(
             kafka_cluster.wait_until_ready()
     wait_until_published(RelayPositions(database, LIVE), within_s=PATIENCE_S)
     assert relay.end(signal.SIGTERM) == 0
-    assert verdict(kafka_cluster, database) == Found()
+    assert verdict(kafka_cluster.address, database) == Found()
 
 
 def test_a_topic_deleted_and_made_again_under_the_relay_stops_it(topics: Kafka, database: Database) -> None:
@@ -208,8 +198,6 @@ def test_a_topic_deleted_and_made_again_under_the_relay_stops_it(topics: Kafka, 
 
 
 def _in_a_thread(work: Callable[[], None], problems: list[BaseException]) -> Callable[[], None]:
-    import threading
-
     def guarded() -> None:
         try:
             work()
