@@ -233,7 +233,7 @@ class RelayPositions:
         """
         Let others see for a minute what a relay that holds nothing waits for; nothing for one that waits no more.
         """
-        with self._database.session(WRITER) as session:
+        with self._written() as session:
             session.execute(_KNOCK, {"relay": self.relay, "what": waits_for})
 
     def let_go(self, epoch: int) -> None:
