@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, partial
@@ -189,11 +189,13 @@ class Backoffice:
         Bring read models up to the last recorded event (all of them, without names); return how many events were read.
         """
         read = 0
-        ahead = not isinstance(self.database, Rehearsal)  # that has one session, for one thread
-        with self.database.connect(OWNER) as connection:
+        with ExitStack() as sessions:
+            connection, ahead = sessions.enter_context(self.database.connect(OWNER)), None
+            if not isinstance(self.database, Rehearsal):  # that has one session, for one thread
+                ahead = sessions.enter_context(self.database.connect(OWNER))
             for name in names or self.models:
                 model = self.models[name]
-                projector = Projector(connection=connection, feed=self.feed_for(model), model=model, reads_ahead=ahead)
+                projector = Projector(connection=connection, feed=self.feed_for(model), model=model, ahead=ahead)
                 read += _persistently(partial(projector.catch_up, moved=moved))
         return read
 

@@ -19,7 +19,8 @@ from adapters.postgres import dead_letters
 from adapters.postgres.consumer_positions import Record
 from adapters.postgres.database import OWNER, READER, Database
 from adapters.postgres.dead_letters import InTheClear, Keeper
-from adapters.postgres.projector import RowWriter, fold_into, make_tables, qualified, schema_of
+from adapters.postgres.projector import fold_into
+from adapters.postgres.rows import RowWriter, make_tables, qualified, schema_of
 from consumers.batch import Chain
 from formats.avro import NotOurMessage, Received, check_placed, read_message
 from formats.published_back import to_ledger_facts

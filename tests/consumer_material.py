@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from adapters.kafka import clients
 from adapters.kafka.broker import Kafka
 from adapters.postgres.database import OWNER, Database
-from adapters.postgres.projector import schema_of
+from adapters.postgres.rows import schema_of
 from consumers import published_accounts
 from consumers.loop import Loop
 from consumers.published_accounts import PremiumAccounts

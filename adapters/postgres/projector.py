@@ -1,33 +1,29 @@
 """
 Read models on PostgreSQL: batches of events in, rows changed and position moved in one transaction.
 
-Each read model has a schema of its own, `rm_<name>`. A worker whose position is not the stored one is fenced.
+A worker whose position is not the stored one is fenced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
-from msgspec.structs import astuple
-from psycopg import Connection, Cursor, sql
+from psycopg import Connection, Cursor
 
-from adapters.postgres.arrays import column_of, copy_rows, types_of
+from adapters.postgres.rows import RowWriter, make_tables, schema_of
 from application.ports import Feed
 from domain.envelope import Envelope
 from domain.errors import Conflict, Unavailable
-from projections.model import ReadModel, Row, StreamRows, Table
+from projections.model import ReadModel, StreamRows
 
 #: Live batches; a catch-up over millions takes larger ones, because events of one stream then fold together.
 BATCH_EVENTS = 5_000
 CATCH_UP_EVENTS = 20_000
-#: From this many rows on, COPY and one merge are quicker than arrays.
-STAGED_FROM = 500
 #: Rows of a batch are looked up by index. Of arrays and of a temporary table the planner does not know how much they
 #: hold; it would hash the whole table for each batch, the more rows stand the dearer (docs/decisions/0006).
 _BY_INDEX_SQL = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
-_LOOKERS = sql.SQL("backoffice_reader, backoffice_writer")
 
 
 class MadeByAnotherVersion(Unavailable):
@@ -43,20 +39,12 @@ class Fenced(Conflict):
     """
 
 
-def schema_of(model: ReadModel) -> str:
-    return f"rm_{model.name}"
-
-
-def qualified(schema: str, table: Table[Any]) -> sql.Identifier:
-    return sql.Identifier(schema, table.name)
-
-
 class Projector:
     """
     Keeps one read model up to date. `connection` is not in autocommit; the projector owns its transactions.
 
-    `batch_events` sets the size of a batch; without it, it goes by how far there is to go. With `reads_ahead` the next
-    batch is read, by a thread on the feed's own session, while the server writes the last one.
+    `batch_events` sets the size of a batch; without it, it goes by how far there is to go. With a second session,
+    `ahead`, a thread reads the next batch and looks up its rows while the last one is written.
     """
 
     def __init__(
@@ -66,11 +54,12 @@ class Projector:
         feed: Feed,
         model: ReadModel,
         batch_events: int | None = None,
-        reads_ahead: bool = False,
+        ahead: Connection[Any] | None = None,
     ) -> None:
         self._connection = connection
         self._batch_events = batch_events
-        self._reads_ahead = reads_ahead
+        self._ahead = ahead
+        self._written: dict[int, StreamRows] = {}
         self._feed = feed
         self._model = model
         self._writer = RowWriter(schema_of(model), model.tables, staged=True)
@@ -83,38 +72,51 @@ class Projector:
         Raises Fenced when another projector moved the position meanwhile.
         """
         read = 0
+        self._written = {}
         self.position = self.stored_position()
         target = self._feed.high_water()
         if until is not None:
             target = min(target, until)
-        for batch, reached in self._batches(target):
-            self.apply(batch, reached=reached)
-            read += len(batch)
+        for batch in self._batches(target):
+            self.apply(batch.events, reached=batch.reached, found=batch.found)
+            read += len(batch.events)
             if moved is not None:
-                moved(len(batch))
+                moved(len(batch.events))
         return read
 
-    def _batches(self, target: int) -> Iterator[tuple[Sequence[Envelope], int]]:
+    def _batches(self, target: int) -> Iterator[_Batch]:
         """
-        Give batch after batch, each with how far the feed was read for it.
+        Give batch after batch.
         """
-        reached = self.position
-        if reached >= target:
+        if self.position >= target:
             return
-        with ThreadPoolExecutor(1) as ahead:  # its thread starts with the first thing to do
-            batch, reached = self._read(reached, target)
-            while reached < target:
-                upcoming = ahead.submit(self._read, reached, target) if self._reads_ahead else None
-                yield batch, reached
-                batch, reached = upcoming.result() if upcoming else self._read(reached, target)
-            yield batch, reached
+        with ThreadPoolExecutor(1) as thread:  # it starts with the first thing to do
+            batch = self._read(self.position, target)
+            while batch.reached < target:
+                upcoming = thread.submit(self._read, batch.reached, target) if self._ahead else None
+                yield batch
+                batch = upcoming.result() if upcoming else self._read(batch.reached, target)
+            yield batch
 
-    def _read(self, after: int, target: int) -> tuple[Sequence[Envelope], int]:
+    def _read(self, after: int, target: int) -> _Batch:
         usual = CATCH_UP_EVENTS if target - after > CATCH_UP_EVENTS else BATCH_EVENTS
         limit = self._batch_events or usual
-        batch = self._feed.read(after=after, limit=limit, kinds=self._model.kinds)
-        last = batch[-1].position if batch else 0
-        return batch, last if len(batch) == limit else max(target, last)
+        events = self._feed.read(after=after, limit=limit, kinds=self._model.kinds)
+        last = events[-1].position if events else 0
+        return _Batch(events, last if len(events) == limit else max(target, last), self._looked_up(events))
+
+    def _looked_up(self, events: Sequence[Envelope]) -> _Found | None:
+        """
+        Look up the rows of a batch ahead, in a transaction of its own: nobody changes them but who moves the position.
+
+        They lack only what the batch before is writing meanwhile, which `apply` adds. Should another projector have
+        changed them, it has moved the position too, and this one is fenced before it writes.
+        """
+        if self._ahead is None:
+            return None
+        by_stream = _by_stream(self._model, events)
+        with self._ahead.transaction(), self._ahead.cursor() as cursor:
+            return _Found(by_stream, _rows_of(cursor, self._writer, by_stream))
 
     def stored_position(self) -> int:
         with self._connection.transaction(), self._connection.cursor() as cursor:
@@ -126,11 +128,12 @@ class Projector:
             raise MadeByAnotherVersion(name=self._model.name)
         return int(found[0]) if found else create(self._connection, self._model)
 
-    def apply(self, batch: Sequence[Envelope], *, reached: int | None = None) -> None:
+    def apply(self, batch: Sequence[Envelope], *, reached: int | None = None, found: _Found | None = None) -> None:
         """
         Fold a batch into the rows and move the position, in one transaction.
 
         `reached` is how far the feed was read, when that is further than the batch: events of other kinds lie there.
+        `found` are its rows, where they were looked up ahead.
         """
         if reached is None:
             reached = batch[-1].position
@@ -142,128 +145,72 @@ class Projector:
             )
             if cursor.rowcount != 1:
                 raise Fenced(projection=self._model.name, position=self.position)
-            fold_into(cursor, self._model, self._writer, batch)
+            if found is None:
+                fold_into(cursor, self._model, self._writer, batch)
+            else:
+                self._fold_found(cursor, found)
         self.position = reached
+
+    def _fold_found(self, cursor: Cursor[Any], found: _Found) -> None:
+        for of_stream in found.rows:
+            if before := self._written.get(of_stream.stream.int):
+                of_stream.standing.update(before.changed)
+        _fold(self._model, found)
+        cursor.execute(_BY_INDEX_SQL)
+        self._writer.write(cursor, found.rows)
+        self._written = {of_stream.stream.int: of_stream for of_stream in found.rows}
+
+
+class _Found(NamedTuple):
+    """
+    The events of a batch, stream by stream in id order, and of each stream the rows that stand.
+    """
+
+    events: Sequence[Sequence[Envelope]]
+    rows: Sequence[StreamRows]
+
+
+class _Batch(NamedTuple):
+    """
+    Events in the order of the feed, how far it was read for them, and what was looked up ahead.
+    """
+
+    events: Sequence[Envelope]
+    reached: int
+    found: _Found | None
 
 
 def fold_into(cursor: Cursor[Any], model: ReadModel, writer: RowWriter, batch: Sequence[Envelope]) -> None:
     """
     Fold the batch's events, stream by stream in id order, into the rows that stand, and write what changed.
     """
+    events = _by_stream(model, batch)
+    if events:
+        found = _Found(events, _rows_of(cursor, writer, events))
+        _fold(model, found)
+        writer.write(cursor, found.rows)
+
+
+def _by_stream(model: ReadModel, batch: Sequence[Envelope]) -> Sequence[Sequence[Envelope]]:
     by_stream: dict[int, list[Envelope]] = {}  # by number: ids are hashed and compared in Python
     for envelope in batch:
         by_stream.setdefault(envelope.stream.int, []).append(envelope)
     kinds = {int(kind) for kind in model.kinds}  # a stream's kind stands in its id (domain.ids)
-    events = [by_stream[number] for number in sorted(by_stream) if number >> 16 & 0xFF in kinds]
+    return [by_stream[number] for number in sorted(by_stream) if number >> 16 & 0xFF in kinds]
+
+
+def _rows_of(cursor: Cursor[Any], writer: RowWriter, events: Sequence[Sequence[Envelope]]) -> Sequence[StreamRows]:
     if not events:
-        return
+        return []
     cursor.execute(_BY_INDEX_SQL)
-    rows = writer.rows_of(cursor, events)
+    return writer.rows_of(cursor, events)
+
+
+def _fold(model: ReadModel, found: _Found) -> None:
     evolve = model.evolve
-    for of_stream, envelopes in zip(rows, events, strict=True):
+    for of_stream, envelopes in zip(found.rows, found.events, strict=True):
         for envelope in envelopes:
             evolve(of_stream, envelope)
-    writer.write(cursor, rows)
-
-
-class RowWriter:
-    """
-    Reads and writes the rows of a read model's tables, a batch of streams at a time.
-
-    `staged` lets large batches go by COPY, changes through a temporary table, which is quicker; the role must be
-    allowed to.
-    """
-
-    def __init__(self, schema: str, tables: Sequence[Table[Any]], *, staged: bool = False) -> None:
-        self._tables = tables
-        self._staged = {table: _Staged(schema, table) for table in tables} if staged else {}
-        self._select = {table: _select(schema, table) for table in tables}
-        self._upsert = {table: _upsert(schema, table) for table in tables}
-        self._types = {table: types_of(table) for table in tables}
-
-    def rows_of(self, cursor: Cursor[Any], events: Sequence[Sequence[Envelope]]) -> list[StreamRows]:
-        """
-        Return the rows that stand of each of these streams, as far as its events are about them.
-        """
-        found = [StreamRows(envelopes[0].stream) for envelopes in events]
-        for table in self._tables:
-            owners, keys = self._wanted(table, found, events)
-            cursor.execute(self._select[table], keys, binary=True)
-            make, end_of_key = table.row, len(table.key)
-            for values in cursor.fetchall():
-                of_stream = owners[values[0] - 1]
-                of_stream.standing[table, values[1:end_of_key]] = make(of_stream.stream, *values[1:])
-        return found
-
-    def _wanted(
-        self, table: Table[Any], rows: Sequence[StreamRows], events: Sequence[Sequence[Envelope]]
-    ) -> tuple[Sequence[StreamRows], list[list[Any]]]:
-        """
-        Return which rows to fetch, as columns of their keys, and whose they are.
-        """
-        looks_at, types = table.looks_at, self._types[table]
-        if looks_at is None:
-            return rows, [column_of("uuid", [of.stream for of in rows])]
-        wanted = [
-            (of, key)
-            for of, envelopes in zip(rows, events, strict=True)
-            for key in {key: None for envelope in envelopes for key in looks_at(envelope.event)}
-        ]
-        columns = [column_of("uuid", [of.stream for of, _ in wanted])]
-        columns += [
-            column_of(types[name], [key[index] for _, key in wanted]) for index, name in enumerate(table.key[1:])
-        ]
-        return [of for of, _ in wanted], columns
-
-    def write(self, cursor: Cursor[Any], rows: Iterable[StreamRows]) -> None:
-        """
-        Write the rows that were made or changed, in the order of their streams.
-        """
-        new: dict[Table[Any], list[Row]] = {table: [] for table in self._tables}
-        changed: dict[Table[Any], list[Row]] = {table: [] for table in self._tables}
-        for of_stream in rows:
-            standing = of_stream.standing
-            for place, row in of_stream.changed.items():
-                (changed if place in standing else new)[place[0]].append(row)
-        for table in self._tables:
-            if table in self._staged and len(new[table]) + len(changed[table]) >= STAGED_FROM:
-                self._staged[table].write(cursor, new[table], changed[table])
-            elif both := new[table] + changed[table]:
-                types = self._types[table].values()
-                columns = zip(*map(astuple, both), strict=True)
-                cursor.execute(self._upsert[table], list(map(column_of, types, columns)))
-
-
-class _Staged:
-    """
-    Writes many rows by COPY: new ones into the table itself, changed ones into a temporary table that is then merged.
-
-    A new row that is there already is a fault, not a race (the position is held), and the server refuses it.
-    """
-
-    def __init__(self, schema: str, table: Table[Any]) -> None:
-        place, stage = qualified(schema, table), sql.Identifier(f"stage_{schema}_{table.name}")
-        self._table, self._place, self._stage = table, place, stage
-        self._make = sql.SQL(
-            "CREATE TEMPORARY TABLE IF NOT EXISTS {} (" + table.columns + ") ON COMMIT DELETE ROWS"
-        ).format(stage)
-        others = table.fields[len(table.key) :]
-        self._can_change = bool(others)
-        self._merge = sql.SQL("UPDATE {} AS standing SET ({}) = ROW({}) FROM {} AS changed WHERE {}").format(
-            place,
-            _names(others),
-            sql.SQL(", ").join(sql.Identifier("changed", name) for name in others),
-            stage,
-            sql.SQL(" AND ").join(sql.SQL("standing.{0} = changed.{0}").format(sql.Identifier(n)) for n in table.key),
-        )
-
-    def write(self, cursor: Cursor[Any], new: Sequence[Row], changed: Sequence[Row]) -> None:
-        if new:
-            copy_rows(cursor, self._table, self._place, new)
-        if changed and self._can_change:
-            cursor.execute(self._make)
-            copy_rows(cursor, self._table, self._stage, changed)
-            cursor.execute(self._merge)
 
 
 def create(connection: Connection[Any], model: ReadModel, *, schema: str | None = None) -> int:
@@ -283,55 +230,3 @@ def create(connection: Connection[Any], model: ReadModel, *, schema: str | None 
                 [model.name, model.version],
             )
     return 0
-
-
-def make_tables(cursor: Cursor[Any], schema: str, tables: Sequence[Table[Any]], *, indexed: bool) -> None:
-    cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-    cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), _LOOKERS))
-    for table in tables:
-        cursor.execute(
-            sql.SQL("CREATE TABLE {} (" + table.columns + ") WITH (fillfactor = 50)").format(qualified(schema, table))
-        )
-        cursor.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(qualified(schema, table), _LOOKERS))
-        if indexed:
-            add_indexes(cursor, schema, table)
-
-
-def add_indexes(cursor: Cursor[Any], schema: str, table: Table[Any]) -> None:
-    key = sql.SQL(", ").join(sql.Identifier(column) for column in table.key)
-    cursor.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(qualified(schema, table), key))
-    for index in table.indexes:
-        cursor.execute(sql.SQL(index).format(table=qualified(schema, table)))
-
-
-def _arrays(table: Table[Any], names: Sequence[str]) -> sql.Composed:
-    types = types_of(table)
-    return sql.SQL(", ").join(sql.SQL("%b::" + types[name] + "[]") for name in names)
-
-
-def _names(names: Sequence[str]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
-
-
-def _select(schema: str, table: Table[Any]) -> sql.Composed:
-    """
-    Ask for rows by their keys, as far as the events say them; each answer says whose it is by its place among these.
-    """
-    keys = table.key[:1] if table.looks_at is None else table.key
-    return sql.SQL("SELECT place, {} FROM unnest({}) WITH ORDINALITY AS wanted({}, place) JOIN {} USING ({})").format(
-        _names(table.fields[1:]), _arrays(table, keys), _names(keys), qualified(schema, table), _names(keys)
-    )
-
-
-def _upsert(schema: str, table: Table[Any]) -> sql.Composed:
-    return sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) {}").format(
-        qualified(schema, table), _names(table.fields), _arrays(table, table.fields), _on_conflict(table)
-    )
-
-
-def _on_conflict(table: Table[Any]) -> sql.Composed:
-    others = [name for name in table.fields if name not in table.key]
-    action = sql.SQL("UPDATE SET {}").format(
-        sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in others)
-    )
-    return sql.SQL("ON CONFLICT ({}) DO {}").format(_names(table.key), action if others else sql.SQL("NOTHING"))

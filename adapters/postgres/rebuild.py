@@ -18,15 +18,8 @@ from psycopg import Connection, Cursor, sql
 from adapters.postgres.arrays import copy_rows
 from adapters.postgres.database import OWNER, Database
 from adapters.postgres.feed import StoreFeed
-from adapters.postgres.projector import (
-    BATCH_EVENTS,
-    RowWriter,
-    add_indexes,
-    fold_into,
-    make_tables,
-    qualified,
-    schema_of,
-)
+from adapters.postgres.projector import BATCH_EVENTS, fold_into
+from adapters.postgres.rows import RowWriter, add_indexes, make_tables, qualified, schema_of
 from domain.errors import Refused
 from domain.ids import Kind, StreamId
 from projections.model import ReadModel, Row, StreamRows, Table

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.postgres.database import OWNER, Database
-from adapters.postgres.projector import Projector, RowWriter, fold_into, schema_of
+from adapters.postgres.projector import Projector, fold_into
+from adapters.postgres.rows import RowWriter, schema_of
 from adapters.sealing import MasterKey
 from projections.premium_account import PremiumAccount
 from tests.patience import PATIENCE_S
@@ -36,7 +37,7 @@ class PositionFirst(Projector):
     The planted defect: the position in a transaction of its own, then the rows.
     """
 
-    def apply(self, batch: Any, *, reached: int | None = None) -> None:
+    def apply(self, batch: Any, *, reached: int | None = None, **_: Any) -> None:
         position = batch[-1].position if reached is None else reached
         with self._connection.transaction(), self._connection.cursor() as cursor:
             move = "UPDATE projection_positions SET position = %s WHERE projection = %s"

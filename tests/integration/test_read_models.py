@@ -8,9 +8,10 @@ from datetime import date
 
 import pytest
 
-from adapters.postgres import projector
+from adapters.postgres import rows as rows_of_tables
 from adapters.postgres.database import OWNER
-from adapters.postgres.projector import Fenced, MadeByAnotherVersion, Projector, schema_of
+from adapters.postgres.projector import Fenced, MadeByAnotherVersion, Projector
+from adapters.postgres.rows import schema_of
 from projections.premium_account import PremiumAccount
 from tests.world import World, paid
 
@@ -106,6 +107,28 @@ def test_a_projector_that_was_overtaken_is_fenced_and_changes_nothing(fund):
         assert Projector(connection=other, feed=store.feed, model=PremiumAccount()).catch_up() == 0
 
 
+def test_a_projector_that_looked_ahead_is_fenced_when_another_moved_on_meanwhile(fund):
+    name = "premium_account"
+    fund.register(born_on=date(1980, 1, 1))
+    planned = fund.plan("invitations", on=date(2026, 1, 20))
+    fund.backoffice.runs.approve(planned.run, digest=planned.digest, actor="bob")
+    fund.backoffice.runs.execute(planned.run, as_of=date(2026, 1, 20), actor="an")
+    with fund.backoffice.database.connect(OWNER) as one, fund.backoffice.database.connect(OWNER) as ahead:
+        slow = Projector(
+            connection=one, feed=fund.backoffice.feed_for(PremiumAccount()), model=PremiumAccount(), batch_events=1,
+            ahead=ahead,
+        )  # fmt: skip
+
+        def overtaken(_: int) -> None:
+            fund.backoffice.catch_up((name,))
+
+        with pytest.raises(Fenced):
+            slow.catch_up(moved=overtaken)
+        right = content_of(fund, name)
+        assert slow.catch_up() == 0
+    assert content_of(fund, name) == right
+
+
 def test_a_model_of_another_version_says_that_it_is_to_be_made_again_and_moves_on_after_that(fund):
     name = "premium_account"
     with fund.backoffice.database.session(OWNER) as session:
@@ -142,18 +165,18 @@ def test_rows_and_position_move_together_or_not_at_all(fund):
     assert content_of(fund, "premium_account") != before
 
 
-@pytest.mark.parametrize(("batch_events", "reads_ahead"), [(1, True), (7, True), (7, False), (1_000, True)])
-def test_batches_of_any_size_give_the_same_rows(fund, batch_events, reads_ahead):
+@pytest.mark.parametrize(("batch_events", "looks_ahead"), [(1, True), (7, True), (7, False), (1_000, True)])
+def test_batches_of_any_size_give_the_same_rows(fund, batch_events, looks_ahead):
     for name in ("premium_account", "letters", "members"):
         before = content_of(fund, name)
         model = fund.backoffice.models[name]
-        with fund.backoffice.database.connect(OWNER) as session:
+        with fund.backoffice.database.connect(OWNER) as session, fund.backoffice.database.connect(OWNER) as ahead:
             session.execute(f"DROP SCHEMA {schema_of(model)} CASCADE")
             session.execute("DELETE FROM projection_positions WHERE projection = %s", [name])
             session.commit()
             again = Projector(
                 connection=session, feed=fund.backoffice.feed_for(model), model=model, batch_events=batch_events,
-                reads_ahead=reads_ahead,
+                ahead=ahead if looks_ahead else None,
             )  # fmt: skip
             assert again.catch_up() > 0
             assert again.position == fund.backoffice.store.feed.high_water()
@@ -162,15 +185,15 @@ def test_batches_of_any_size_give_the_same_rows(fund, batch_events, reads_ahead)
 
 
 def test_large_batches_go_by_copy_and_give_the_same_rows(fund, monkeypatch):
-    monkeypatch.setattr(projector, "STAGED_FROM", 2)
+    monkeypatch.setattr(rows_of_tables, "STAGED_FROM", 2)
     for name in ("premium_account", "letters", "payments", "members"):
         model, before = fund.backoffice.models[name], content_of(fund, name)
-        with fund.backoffice.database.connect(OWNER) as session:
+        with fund.backoffice.database.connect(OWNER) as session, fund.backoffice.database.connect(OWNER) as ahead:
             session.execute(f"DROP SCHEMA {schema_of(model)} CASCADE")
             session.execute("DELETE FROM projection_positions WHERE projection = %s", [name])
             session.commit()
             feed = fund.backoffice.feed_for(model)
-            Projector(connection=session, feed=feed, model=model, batch_events=50).catch_up()
+            Projector(connection=session, feed=feed, model=model, batch_events=50, ahead=ahead).catch_up()
         assert content_of(fund, name) == before
 
 
