@@ -36,6 +36,11 @@ SELECT notification_id, originator_id, originator_version, topic, state FROM eve
 WHERE notification_id > %b AND get_byte(uuid_send(originator_id), 13) = ANY(%b::integer[])
 ORDER BY notification_id LIMIT %b
 """
+#: The kind stands in a stream's id, and the planner takes every kind for rare: for each batch it would read and sort
+#: all that is left, with helpers started for it, instead of following the index for as long as it needs.
+_BY_POSITION_SQL: Final = (
+    "SELECT set_config('enable_sort', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)"
+)
 _OF_STREAMS_SQL: Final = """
 SELECT notification_id, originator_id, originator_version, topic, state FROM events
 WHERE originator_id = ANY(%b::uuid[])
@@ -84,6 +89,7 @@ class StoreFeed:
             if kinds is None:
                 cursor.execute(_READ_SQL, (after, limit), binary=True)
             else:
+                cursor.execute(_BY_POSITION_SQL)
                 cursor.execute(_READ_KINDS_SQL, (after, [int(kind) for kind in kinds], limit), binary=True)
             rows = cursor.fetchall()
             if not rows:

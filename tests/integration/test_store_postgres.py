@@ -32,7 +32,7 @@ from application.ports import Loaded, WrittenMeanwhile
 from domain.aggregates import AGGREGATES
 from domain.personal import ERASED
 from formats.stored import MisshapenEvent, UnknownEventType, UnstorableEvent
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, eventually
 from tests.small_aggregate import (
     COUNTER,
     ON,
@@ -59,6 +59,32 @@ def store(database: Database) -> Iterator[PostgresStore]:
 def record(store: PostgresStore, *changes: Any, number: int = 1) -> None:
     with store.transaction(commit(number)) as unit:
         unit.append(COUNTER, changes)
+
+
+def rows_read(database: Database) -> int:
+    """
+    Return how many rows of the event table were read so far, by index or without, by sessions that have ended.
+    """
+    with database.connect(OWNER) as session:
+        row = session.execute(
+            "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables WHERE relname = 'events'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_the_feed_of_some_kinds_reads_each_event_once_however_many_are_left(store: PostgresStore) -> None:
+    for start in range(0, 3_000, 1_000):
+        record(store, *(change(counter(n), 0, opened()) for n in range(start, start + 1_000)), number=start)
+    as_superuser(store._database, "ANALYZE events")
+    before, reached, seen = rows_read(store._database), 0, 0
+    with Database(store._database.url) as database:
+        feed = StoreFeed(database, stored=store.stored, master=KEY)
+        while batch := feed.read(after=reached, limit=50, kinds=[COUNTER.kind]):
+            reached, seen = batch[-1].position, seen + len(batch)
+    assert seen == 3_000
+    eventually(lambda: rows_read(store._database) - before >= seen)  # sessions tell what they read when they end
+    assert rows_read(store._database) - before < 2 * seen
 
 
 def as_superuser(database: Database, statement: str, *values: object) -> None:
