@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 from uuid import UUID
 
 from adapters.postgres.store import PostgresStore
@@ -26,6 +26,8 @@ from domain.zorgkas_affiliation.happened import HappenedToAffiliation, ReportCor
 from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation, Letter
 from formats.agency_report import ReportHead, ReportKind, ReportLine, ReportTotals, read_report, write_report
 
+_KINDS: Final[Mapping[type[Event], ReportKind]] = {ReportedToAgency: "report", ReportCorrected: "correction"}
+
 
 class NothingToReport(Refused):
     """
@@ -39,6 +41,7 @@ class ReportFile(NamedTuple):
     """
 
     path: Path
+    kind: ReportKind
     totals: ReportTotals
 
 
@@ -47,9 +50,9 @@ def write_agency_file(runs: Runs, store: PostgresStore, run: StreamId, *, folder
     Write the file of a report or correction run and read it back. Raises NothingToReport, `formats` LineRefused.
     """
     registered = runs.registered(run)
-    if registered.key.job not in {"agency_report", "agency_correction"} or runs.state(run).executed is None:
+    kind = _KINDS.get(runs.job(registered.key.job).makes)
+    if kind is None or runs.state(run).executed is None:
         raise NothingToReport(run=run)
-    kind: ReportKind = "report" if registered.key.job == "agency_report" else "correction"
     made_on = registered.key.business_date
     head = ReportHead(
         kind=kind,
@@ -60,15 +63,15 @@ def write_agency_file(runs: Runs, store: PostgresStore, run: StreamId, *, folder
     )
     path = folder / f"agency-{kind}-{made_on}-{registered.key.round}.csv"
     write_whole(path, write_report(head, _lines(runs, store, registered)))
-    return ReportFile(path, read_report(path.read_bytes()).totals)
+    return ReportFile(path, kind, read_report(path.read_bytes()).totals)
 
 
-def controls_of_file(file: ReportFile, run: Registered, totals: Totals) -> Sequence[Control]:
+def controls_of_file(file: ReportFile, totals: Totals) -> Sequence[Control]:
     """
-    Return the control totals between a run and its file.
+    Return the control totals between a run's `totals` and its file.
     """
     controls = [Control(name="items: run = file for the Agency", expected=totals.done, actual=file.totals.count)]
-    if run.key.job == "agency_report":
+    if file.kind == "report":
         controls.append(
             Control(
                 name="cents: run = file for the Agency", expected=totals.amount_cents, actual=file.totals.amount_cents

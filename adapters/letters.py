@@ -27,6 +27,7 @@ from application.runs_ports import RunKey
 from domain.envelope import Envelope
 from domain.errors import BackofficeError, Refused
 from domain.ids import StreamId, owner_of
+from domain.zorgkas_affiliation.happened import InvitationIssued, RegisteredLetterIssued, ReminderIssued
 from formats.letter_facts import LetterFacts, LetterRefused
 from formats.letters import LettersFile, RefusedLetter, render_letter, render_run
 from formats.printer_manifest import FileSummary, file_summary, header, lines, summary
@@ -35,7 +36,7 @@ MANIFEST: Final = "manifest.csv"
 SUMMARY: Final = "summary.json"
 NOT_PRINTED: Final = "not-printed.csv"
 
-_JOBS_WITH_LETTERS: Final = frozenset({"invitations", "reminders", "registered_letters"})
+_LETTERS: Final = frozenset({InvitationIssued, ReminderIssued, RegisteredLetterIssued})
 _PAGE: Final = 250
 _OF_RUN_SQL: Final = """
 SELECT stream, letter_id, amount_cents, withdrawn_on IS NOT NULL, withdrawn_because, posted_on IS NOT NULL
@@ -120,7 +121,7 @@ def make_letters(
     says so. Raises NoLetters.
     """
     registered = backoffice.runs.registered(run)
-    if registered.key.job not in _JOBS_WITH_LETTERS or backoffice.runs.state(run).executed is None:
+    if backoffice.runs.job(registered.key.job).makes not in _LETTERS or backoffice.runs.state(run).executed is None:
         raise NoLetters(run=run)
     backoffice.catch_up(("letters",))
     name = folder_name(registered.key) + (f"-sample-{sample}" if sample is not None else "")

@@ -47,7 +47,6 @@ from domain.ids import Kind, MemberId, StreamId, new_member_id
 from domain.member import MEMBER
 from domain.parameters import Parameters
 from domain.payments import Ogm
-from domain.zorgkas_affiliation.remembered import AFFILIATION
 from formats.bank_file import canonical_digest, read_statements
 from projections.bank import Bank
 from projections.letters import Letters
@@ -128,13 +127,13 @@ class Backoffice:
 
     @cached_property
     def controls(self) -> Sequence[ControlSource]:
-        return (read_model_controls(self.database, AFFILIATION, catch_up=self.catch_up),)
+        return (read_model_controls(self.database, self.schedule.jobs, catch_up=self.catch_up),)
 
     def _show_meanwhile(self, run: Registered) -> None:
         """
         Bring the read model of a run that others execute up to what they did; settling it does the rest.
         """
-        model = model_that_shows(run.key.job)
+        model = model_that_shows(self.schedule.jobs[run.key.job].makes)
         if model is not None:
             with suppress(Fenced):
                 self.catch_up((model,))

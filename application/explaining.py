@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, cast
 import msgspec
 
 from application.explaining_events import told
+from application.jobs import Job
 from application.runs_closing import words_of
 from application.wording import because, euros
 from domain.dates import brussels_day
@@ -25,15 +26,8 @@ from domain.run import RunDateClosed
 from domain.zorgkas_affiliation.happened import HappenedToAffiliation
 from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
 
-_NOT: Final[Mapping[str, tuple[str, str]]] = {
-    "invitations": ("invitation", "Not invited"),
-    "deadline": ("missed", "Not missed"),
-    "registered_letters": ("letter", "No registered letter was made"),
-    "reminders": ("reminder", "No reminder was made"),
-    "agency_report": ("report", "Not reported to the Agency"),
-    "agency_correction": ("report", "No report was corrected"),
-}
-_ORDER: Final = (
+#: What the sentences are about, in the order in which they are told.
+TOPICS: Final = (
     "summary",
     "affiliation",
     "premium",
@@ -110,11 +104,12 @@ class Passed(NamedTuple):
 
 class Sources(NamedTuple):
     """
-    Where rule numbers and parameter names get their words from.
+    Where rule numbers, parameter names and jobs get their words from.
     """
 
     rules: Mapping[str, RuleText]
     law: Parameters
+    jobs: Mapping[str, Job]
 
 
 def explain(
@@ -140,7 +135,7 @@ def explain(
         *_not_run(not_run, year),
         *(_closed(each) for each in closed),
     ]
-    ordered = sorted(sentences, key=lambda each: _ORDER.index(each.topic) if each.topic in _ORDER else len(_ORDER))
+    ordered = sorted(sentences, key=lambda each: TOPICS.index(each.topic) if each.topic in TOPICS else len(TOPICS))
     return Explanation(member=member, year=year, sentences=ordered)
 
 
@@ -183,7 +178,8 @@ def _of_events(history: Sequence[Envelope], year: int, sources: Sources) -> Iter
 
 
 def _passed(each: Passed, sources: Sources) -> Sentence:
-    topic, text = _NOT.get(each.job, ("summary", f"Nothing was done by {each.job}"))
+    job = sources.jobs.get(each.job)
+    topic, text = (job.topic, job.when_not) if job else ("summary", f"Nothing was done by {each.job}")
     if each.left_out:
         text = (
             f"{text} after all: it was planned for {each.business_date}, and left out because {because(each.reason)}."

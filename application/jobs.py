@@ -64,12 +64,21 @@ class Job(Protocol):
     """
     One kind of run. `aggregate` is what its events happen to; its streams belong to members, one each.
 
+    `makes` is the event that stands for each item: by it is known where the run shows, what papers it has, and against
+    what it is settled. Whom it passes over is told `when_not` under the `topic` of `explain`, followed by the reason.
+
     `takes_ogm` reserves a payment number for every item. `counted` says which field of which event adds up to the run's
     total, so that the total can be taken again from the event table.
     """
 
     @property
     def name(self) -> str: ...
+    @property
+    def makes(self) -> type[Event]: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def when_not(self) -> str: ...
     @property
     def rules(self) -> tuple[str, ...]: ...
     @property

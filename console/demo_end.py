@@ -244,7 +244,12 @@ def _sentences(fund: DemoFund, member: UUID) -> list[str]:
     history = fund.backoffice.store.history(StreamId(belonging_to(member, Kind.ZORGKAS_AFFILIATION)))
     (year,) = fund.one("SELECT max(year) FROM rm_premium_account.premium_year")
     told = explain(
-        owner_of(member), year, history=history, passed=(), not_run=(), sources=Sources({}, fund.backoffice.law)
+        owner_of(member),
+        year,
+        history=history,
+        passed=(),
+        not_run=(),
+        sources=Sources({}, fund.backoffice.law, {}),
     )
     return [sentence.text for sentence in told.sentences]
 

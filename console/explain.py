@@ -56,7 +56,7 @@ def explain_command(asked: Asked, member: MemberId, year: int, brief: bool) -> N
             history=backoffice.store.history(affiliation),
             passed=passed,
             not_run=[job for job in not_run if job not in {each.job for each in closed}],
-            sources=Sources(texts, backoffice.law),
+            sources=Sources(texts, backoffice.law, backoffice.runs.jobs),
             closed=closed,
         )
     give(Explained(explanation=explanation), lambda: _show(explanation, brief=brief), as_json=asked.as_json)

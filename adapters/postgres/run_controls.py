@@ -6,14 +6,23 @@ The event table is counted here by type, the read model by run; neither knows th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, LiteralString, NamedTuple
 
 from adapters.postgres.database import Database
+from application.jobs import Job
 from application.runs_ports import Registered, Totals
 from application.runs_settle import ControlSource
-from domain.catalogue import Aggregate
+from domain.events import Event
 from domain.run import Control
+from domain.zorgkas_affiliation.happened import (
+    InvitationIssued,
+    RegisteredLetterIssued,
+    ReminderIssued,
+    ReportCorrected,
+    ReportedToAgency,
+    YearMissed,
+)
 
 _EVENTS_SQL: Final[LiteralString] = """
 SELECT count(*) FROM commits
@@ -36,47 +45,47 @@ _MISSES_SQL: Final[LiteralString] = (
 
 class _Shown(NamedTuple):
     """
-    Where the events of a job show: their type, the read model, and the query that counts them there (cents or NULL).
+    Where the events of a run show: the read model, and the query that counts them there (cents or NULL).
     """
 
-    event: str
     model: str
     words: str
     query: LiteralString
 
 
-_SHOWN: Final = {
-    "invitations": _Shown("InvitationIssued", "letters", "letters", _LETTERS_SQL),
-    "reminders": _Shown("ReminderIssued", "letters", "letters", _LETTERS_SQL),
-    "registered_letters": _Shown("RegisteredLetterIssued", "letters", "letters", _LETTERS_SQL),
-    "agency_report": _Shown("ReportedToAgency", "letters", "reported", _REPORTS_SQL),
-    "agency_correction": _Shown("ReportCorrected", "letters", "corrected", _CORRECTIONS_SQL),
-    "deadline": _Shown("YearMissed", "premium_account", "missed years", _MISSES_SQL),
+_SHOWN: Final[Mapping[type[Event], _Shown]] = {
+    InvitationIssued: _Shown("letters", "letters", _LETTERS_SQL),
+    ReminderIssued: _Shown("letters", "letters", _LETTERS_SQL),
+    RegisteredLetterIssued: _Shown("letters", "letters", _LETTERS_SQL),
+    ReportedToAgency: _Shown("letters", "reported", _REPORTS_SQL),
+    ReportCorrected: _Shown("letters", "corrected", _CORRECTIONS_SQL),
+    YearMissed: _Shown("premium_account", "missed years", _MISSES_SQL),
 }
 
 
-def model_that_shows(job: str) -> str | None:
+def model_that_shows(event: type[Event]) -> str | None:
     """
-    Return the read model in which a job's events are counted; None for a job that shows in none.
+    Return the read model in which a run's events of this type are counted; None for one that shows in none.
     """
-    shown = _SHOWN.get(job)
+    shown = _SHOWN.get(event)
     return None if shown is None else shown.model
 
 
 def read_model_controls(
-    database: Database, aggregate: Aggregate[Any, Any], *, catch_up: Callable[[Sequence[str]], int]
+    database: Database, jobs: Mapping[str, Job], *, catch_up: Callable[[Sequence[str]], int]
 ) -> ControlSource:
     """
     Return what compares a run with the read models; they are brought up to the last recorded event first.
     """
 
     def controls(run: Registered, totals: Totals) -> Sequence[Control]:
-        shown = _SHOWN.get(run.key.job)
+        job = jobs[run.key.job]
+        shown = _SHOWN.get(job.makes)
         if shown is None:
             return ()
         catch_up((shown.model,))
         with database.session() as session:
-            event_type = f"{aggregate.context}.{shown.event}"
+            event_type = f"{job.aggregate.context}.{job.makes.__name__}"
             recorded: Any = session.execute(_EVENTS_SQL, {"run": run.run, "type": event_type}).fetchone()
             found: Any = session.execute(shown.query, {"run": run.run}).fetchone()
         told = [Control(name=f"{shown.words}: event table = read model", expected=recorded[0], actual=found[0])]

@@ -5,7 +5,7 @@ What the six jobs of a zorgpremie year have in common: they look at members and 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -23,17 +23,25 @@ Decide = Callable[[Candidate, Turn, Parameters], Selected[Any] | PassedOver]
 class AffiliationJob:
     """
     One job of the year. `law` names the parameters that its decisions rest on; they must hold on 1 January and on the
-    business date, or the run is refused before anyone is looked at.
+    business date, or the run is refused before anyone is looked at. `counted_field` of what it makes adds up to the
+    run's total.
     """
 
     name: str
+    makes: type[Event]
+    topic: str
+    when_not: str
     rules: tuple[str, ...]
     decision: Decide
     law: tuple[str, ...]
     needs_approval: bool = True
     takes_ogm: bool = False
-    counted: Mapping[type[Event], str] = field(default_factory=dict)
+    counted_field: str = ""
     aggregate: Aggregate[Any, Any] = AFFILIATION
+
+    @property
+    def counted(self) -> Mapping[type[Event], str]:
+        return {self.makes: self.counted_field} if self.counted_field else {}
 
     def law_used(self, law: Parameters, *, business_date: date) -> Sequence[Used]:
         """

@@ -10,6 +10,7 @@ from application.jobs import Candidate, Turn
 from domain.decisions import PassedOver, Selected
 from domain.parameters import Parameters
 from domain.zorgkas_affiliation.decided import correct_report
+from domain.zorgkas_affiliation.happened import ReportCorrected
 from schedulers.jobs.affiliation_job import AffiliationJob
 
 
@@ -19,6 +20,9 @@ def _decide(candidate: Candidate, turn: Turn, law: Parameters) -> Selected[Any] 
 
 AGENCY_CORRECTION: Final = AffiliationJob(
     name="agency_correction",
+    makes=ReportCorrected,
+    topic="report",
+    when_not="No report was corrected",
     rules=("ZB-4", "ZB-10"),
     decision=_decide,
     law=("arrears/corrections_until", "arrears/report_unpaid_years_min"),

@@ -21,8 +21,11 @@ def _decide(candidate: Candidate, turn: Turn, law: Parameters) -> Selected[Any] 
 
 AGENCY_REPORT: Final = AffiliationJob(
     name="agency_report",
+    makes=ReportedToAgency,
+    topic="report",
+    when_not="Not reported to the Agency",
     rules=("ZB-3", "ZB-4", "ZB-9", "ZB-10"),
     decision=_decide,
     law=("arrears/letter_by", "arrears/pay_by", "arrears/report_by", "arrears/report_unpaid_years_min"),
-    counted={ReportedToAgency: "amount_cents"},
+    counted_field="amount_cents",
 )

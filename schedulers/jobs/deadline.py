@@ -27,9 +27,12 @@ def _decide(candidate: Candidate, turn: Turn, law: Parameters) -> Selected[Any] 
 
 DEADLINE: Final = AffiliationJob(
     name="deadline",
+    makes=YearMissed,
+    topic="missed",
+    when_not="Not missed",
     rules=("ZB-1", "ZP-3", "ZP-5", "ZK-11"),
     decision=_decide,
     law=("zorgpremie/due_by",),
     needs_approval=False,
-    counted={YearMissed: "open_cents"},
+    counted_field="open_cents",
 )

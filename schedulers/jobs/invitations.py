@@ -30,9 +30,12 @@ def _decide(candidate: Candidate, turn: Turn, law: Parameters) -> Selected[Any] 
 
 INVITATIONS: Final = AffiliationJob(
     name="invitations",
+    makes=InvitationIssued,
+    topic="invitation",
+    when_not="Not invited",
     rules=("ZK-1", "ZK-12", "ZP-1", "ZP-2", "ZP-3", "ZP-4", "ZP-5"),
     decision=_decide,
     law=("zorgpremie/gewoon", "zorgpremie/verlaagd", "zorgpremie/due_by", "zorgpremie/age_min", "zorgpremie/account"),
     takes_ogm=True,
-    counted={InvitationIssued: "amount_cents"},
+    counted_field="amount_cents",
 )

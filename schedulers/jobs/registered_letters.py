@@ -30,9 +30,12 @@ def _decide(candidate: Candidate, turn: Turn, law: Parameters) -> Selected[Any] 
 
 REGISTERED_LETTERS: Final = AffiliationJob(
     name="registered_letters",
+    makes=RegisteredLetterIssued,
+    topic="letter",
+    when_not="No registered letter was made",
     rules=("ZB-2", "ZB-8", "ZB-13"),
     decision=_decide,
     law=("arrears/missed_years_min", "arrears/letter_by", "arrears/pay_by", "zorgpremie/account"),
     takes_ogm=True,
-    counted={RegisteredLetterIssued: "amount_cents"},
+    counted_field="amount_cents",
 )

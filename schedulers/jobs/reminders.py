@@ -30,9 +30,12 @@ def _decide(candidate: Candidate, turn: Turn, law: Parameters) -> Selected[Any] 
 
 REMINDERS: Final = AffiliationJob(
     name="reminders",
+    makes=ReminderIssued,
+    topic="reminder",
+    when_not="No reminder was made",
     rules=("ZB-12",),
     decision=_decide,
     law=("arrears/reminder_by", "arrears/reminder_pay_days", "zorgpremie/account"),
     takes_ogm=True,
-    counted={ReminderIssued: "amount_cents"},
+    counted_field="amount_cents",
 )

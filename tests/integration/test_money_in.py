@@ -263,7 +263,7 @@ def test_a_reversal_of_money_that_was_refunded_is_closed_by_a_person_and_the_mem
 
 def summary_of(fund, member, year):
     history = list(fund.backoffice.store.history(belonging_to(member, Kind.ZORGKAS_AFFILIATION)))
-    told = explain(member, year, history=history, passed=(), not_run=(), sources=Sources({}, fund.backoffice.law))
+    told = explain(member, year, history=history, passed=(), not_run=(), sources=Sources({}, fund.backoffice.law, {}))
     return " ".join(sentence.text for sentence in told.sentences if sentence.topic == "summary")
 
 

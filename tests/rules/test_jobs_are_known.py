@@ -1,5 +1,5 @@
 """
-A job of the year is known wherever a job is looked up by its name: on the calendar, in what is told, in what is settled.
+A job of the year says of itself what others need of it: on the calendar, in what is told, in what is settled.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from adapters.postgres.run_controls import model_that_shows
-from application.explaining import Passed, Sources, explain
+from application.explaining import TOPICS, Passed, Sources, explain
 from application.wording import REASONS
 from domain.events import Basis
 from domain.ids import Kind, derived_id, new_member_id
+from domain.member.happened import MemberDied
 from domain.parameters import Parameters
 from schedulers.jobs import JOBS
 from schedulers.legal_calendar import LEGAL_CALENDAR
@@ -27,7 +28,7 @@ def sentence_of(job: str) -> str:
     run = derived_id(Kind.RUN, job)
     passed = Passed(job, run, date(2026, 5, 1), "died", Basis(rules=()))
     told = explain(
-        MEMBER, 2026, history=(), passed=[passed], not_run=(), sources=Sources(rules={}, law=Parameters({}))
+        MEMBER, 2026, history=(), passed=[passed], not_run=(), sources=Sources(rules={}, law=Parameters({}), jobs=JOBS)
     )  # fmt: skip
     return next(each.text for each in told.sentences if each.cause == job)
 
@@ -38,13 +39,14 @@ def test_every_job_has_its_line_on_the_calendar_and_no_line_is_without_its_job()
 
 @pytest.mark.parametrize("job", JOBS)
 def test_what_a_job_does_is_settled_against_a_read_model(job: str) -> None:
-    assert model_that_shows(job) is not None
-    assert model_that_shows(f"{job}_of_another_house") is None
+    assert model_that_shows(JOBS[job].makes) is not None
+    assert model_that_shows(MemberDied) is None
 
 
 @pytest.mark.parametrize("job", JOBS)
 def test_who_a_job_passes_over_is_told_so_in_its_own_words(job: str) -> None:
-    assert not sentence_of(job).startswith("Nothing was done by")
+    assert sentence_of(job) == f"{JOBS[job].when_not} in the run for 2026-05-01, because the member died."
+    assert JOBS[job].topic in TOPICS
     assert sentence_of(f"{job}_of_another_house").startswith("Nothing was done by")
 
 
