@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from adapters.postgres.differences import Difference
 from adapters.postgres.looking import (
     Chain,
     ModelStatus,
@@ -219,19 +220,6 @@ class Explained(Answer, frozen=True, kw_only=True):
     explanation: Explanation
 
 
-class ModelDifference(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    A rebuilt table beside the one in use, in rows.
-    """
-
-    table: str
-    old_rows: int
-    new_rows: int
-    missing: int
-    extra: int
-    changed: int
-
-
 class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
     """
     One read model: what was folded, what differs, and whether the new one is in use now.
@@ -239,7 +227,7 @@ class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     events: int
-    differences: Sequence[ModelDifference]
+    differences: Sequence[Difference]
     swapped: bool
 
 

@@ -134,7 +134,7 @@ def _rebuilt(
 ) -> Rebuilt:
     from adapters.postgres.exclusive import only_one
     from adapters.postgres.projector import MadeByAnotherVersion
-    from console.answers import ModelDifference, Rebuilt
+    from console.answers import Rebuilt
 
     actor = backoffice.settings.actor
     with only_one(backoffice.database, f"rebuild {name}", actor=actor), progress(f"rebuilding {name}") as told:
@@ -160,12 +160,7 @@ def _rebuilt(
             rebuild.swap()
         else:
             rebuild.drop()
-    tables = [
-        ModelDifference(table=each.table, old_rows=each.old_rows, new_rows=each.new_rows, missing=each.missing,
-                        extra=each.extra, changed=each.changed)
-        for each in differences
-    ]  # fmt: skip
-    return Rebuilt(name=name, events=events, differences=tables, swapped=swapped)
+    return Rebuilt(name=name, events=events, differences=differences, swapped=swapped)
 
 
 def _fill(backoffice: Backoffice, name: str, workers: int | None) -> Fill | None:
@@ -187,6 +182,15 @@ def _show_rebuilt(rebuilt: Sequence[Rebuilt]) -> None:
     ]
     headers = ("table", "rows", "rebuilt", "missing", "extra", "changed")
     table(headers, rows, right=headers[1:])
+    named = [
+        (f"{each.name}.{one.table}", row.key, row.how, ", ".join(row.columns))
+        for each in rebuilt
+        for one in each.differences
+        for row in one.examples
+    ]
+    if named:
+        heading("The first rows that differ")
+        table(("table", "row", "how", "in"), named)
     heading("Result")
     for each in rebuilt:
         if each.swapped:

@@ -13,10 +13,11 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from psycopg import Connection, Cursor, sql
+from psycopg import Connection, sql
 
 from adapters.postgres.arrays import copy_rows
 from adapters.postgres.database import OWNER, Database
+from adapters.postgres.differences import Difference, difference
 from adapters.postgres.feed import StoreFeed
 from adapters.postgres.projector import BATCH_EVENTS, fold_into
 from adapters.postgres.rows import RowWriter, add_indexes, make_tables, qualified, schema_of
@@ -32,24 +33,6 @@ class RebuildDiffers(Refused):
     """
     The read model built again is not the one in use; read the difference report, then say `--accept` to swap it in.
     """
-
-
-class Difference:
-    """
-    How the rebuilt table differs from the one in use: rows that are only there, only here, or not the same.
-    """
-
-    def __init__(self, table: str, *, old_rows: int, new_rows: int, missing: int, extra: int, changed: int) -> None:
-        self.table = table
-        self.old_rows = old_rows
-        self.new_rows = new_rows
-        self.missing = missing
-        self.extra = extra
-        self.changed = changed
-
-    @property
-    def none(self) -> bool:
-        return not (self.missing or self.extra or self.changed)
 
 
 class Rebuild:
@@ -146,29 +129,7 @@ class Rebuild:
             cursor.execute("SELECT to_regnamespace(%s) IS NOT NULL", [self._live])
             if not (cursor.fetchone() or (False,))[0]:
                 return []
-            return [self._difference(cursor, table) for table in self._model.tables]
-
-    def _difference(self, cursor: Cursor[Any], table: Table[Any]) -> Difference:
-        old, new = qualified(self._live, table), qualified(self._next, table)
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{self._live}.{table.name}"])
-        if not (cursor.fetchone() or (False,))[0]:
-            cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(new))
-            count = (cursor.fetchone() or (0,))[0]
-            return Difference(table.name, old_rows=0, new_rows=count, missing=0, extra=count, changed=0)
-        keys = sql.SQL(", ").join(sql.Identifier(name) for name in table.key)
-        cursor.execute(
-            sql.SQL(
-                "SELECT count(o.row), count(n.row), "
-                "count(*) FILTER (WHERE n.row IS NULL), count(*) FILTER (WHERE o.row IS NULL), "
-                "count(*) FILTER (WHERE o.row IS DISTINCT FROM n.row AND o.row IS NOT NULL AND n.row IS NOT NULL) "
-                "FROM (SELECT {keys}, old::text AS row FROM {old} AS old) AS o "
-                "FULL JOIN (SELECT {keys}, new::text AS row FROM {new} AS new) AS n USING ({keys})"
-            ).format(keys=keys, old=old, new=new)
-        )
-        found = cursor.fetchone() or (0, 0, 0, 0, 0)
-        return Difference(
-            table.name, old_rows=found[0], new_rows=found[1], missing=found[2], extra=found[3], changed=found[4]
-        )
+            return [difference(cursor, table, live=self._live, rebuilt=self._next) for table in self._model.tables]
 
     def swap(self) -> None:
         """

@@ -90,6 +90,28 @@ def test_a_difference_is_counted_by_table_before_anything_is_swapped(fund):
     assert found["premium_year"].extra > 0
     assert found["premium_year"].missing == 0
     rebuild.drop()
+    assert {(row.how, *row.columns) for row in found["affiliation"].examples} == {("changed", "received_cents")}
+    assert len(found["premium_year"].examples) == min(5, found["premium_year"].extra)
+    assert {row.how for row in found["premium_year"].examples} == {"extra"}
+
+
+def test_a_row_that_differs_is_named_by_its_key_with_its_columns_and_without_what_stands_in_them(fund):
+    ((stream, year),) = fund.rows("SELECT stream, year FROM rm_premium_account.premium_year ORDER BY stream LIMIT 1")
+    with fund.backoffice.database.connect(OWNER) as session:
+        session.execute(
+            "UPDATE rm_premium_account.premium_year SET paid_cents = 123456, reduced = NOT reduced "
+            "WHERE stream = %s AND year = %s",
+            [stream, year],
+        )
+        session.commit()
+    rebuild = fund.backoffice.rebuild("premium_account")
+    rebuild.build(streams=fund.backoffice.pages, moved=lambda _: None)
+    found = {difference.table: difference for difference in rebuild.differences()}
+    rebuild.drop()
+    assert found["affiliation"].none
+    assert found["affiliation"].examples == []
+    (row,) = found["premium_year"].examples
+    assert (row.key, row.how, list(row.columns)) == (f"{stream}/{year}", "changed", ["paid_cents", "reduced"])
 
 
 def test_a_projector_that_was_overtaken_is_fenced_and_changes_nothing(fund):
