@@ -158,15 +158,16 @@ class Runs:
 
     # --- Approve, abandon --------------------------------------------------------------------------------------------
 
-    def approve(self, run: StreamId, *, digest: str, actor: str) -> None:
+    def approve(self, run: StreamId, *, digest: str, actor: str) -> bool:
         """
-        Approve exactly the plan with that hash, as a second person. Approving it again oneself changes nothing.
+        Approve exactly the plan with that hash, as a second person; False when somebody had, and nothing changed.
         """
         registered = self.registered(run)
         with self.store.transaction(commit_of(run, registered.key, "approved", actor)) as unit:
             events = self._append(unit, run, lambda state: runs.approve(state, digest=digest, approved_by=actor))
             if events:
                 self.book.approve(unit, run, digest=digest, planned_by=registered.planned_by, approved_by=actor)
+        return bool(events)
 
     def abandon(self, run: StreamId, *, reason: str, actor: str) -> None:
         """

@@ -114,10 +114,10 @@ def run_approve(asked: Asked, run: str, digest: str) -> None:
         stream = run_named(backoffice, run)
         whole = backoffice.runs.plan_of(stream).digest
         given = whole if len(digest) >= 12 and whole.startswith(digest.lower()) else digest
-        backoffice.runs.approve(stream, digest=given, actor=backoffice.settings.actor)
+        newly = backoffice.runs.approve(stream, digest=given, actor=backoffice.settings.actor)
         moved = RunMoved(run=stream, phase=backoffice.runs.state(stream).phase)
-        actor = backoffice.settings.actor
-    give(moved, lambda: out(f"Approved by {actor}. Next: backoffice run execute {moved.run}"), as_json=asked.as_json)
+        told = f"Approved by {backoffice.settings.actor}." if newly else "It was approved before, as `run show` says."
+    give(moved, lambda: out(f"{told} Next: backoffice run execute {moved.run}"), as_json=asked.as_json)
 
 
 @run_command.command("abandon", epilog=_RUN)

@@ -248,8 +248,10 @@ def test_only_a_second_person_approves_and_only_the_hash_that_is_there(runs: Run
         runs.approve(planned.run, digest="0" * 64, actor=BERT)
     with pytest.raises(NotApproved):
         runs.execute(planned.run, as_of=JANUARY, actor=ANN)
-    runs.approve(planned.run, digest=planned.digest, actor=BERT)
-    runs.approve(planned.run, digest=planned.digest, actor=BERT)
+    assert runs.approve(planned.run, digest=planned.digest, actor=BERT)
+    assert not runs.approve(planned.run, digest=planned.digest, actor="carl"), (
+        "one approval is enough, and it is Bert's"
+    )
     assert [envelope.type for envelope in runs.store.history(planned.run)] == [
         "runs.RunPlanned/1",
         "runs.RunApproved/1",
