@@ -8,12 +8,11 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from adapters.kafka.schema_registry import Difference, Registered, SchemaRegistry
-from adapters.settings import Settings
 from console.answers_of_kafka import PagesWritten, SchemaLine, SchemaList, SchemasChecked, SchemaShown, SchemasPublished
 from console.asking import Asked, asks
 from console.exits import Exit
@@ -23,6 +22,9 @@ from formats.catalogue_gate import problems_in_catalogue
 from formats.contract import SCHEMAS, Contract, ReleasedTopic, Schema, Topic, load
 from formats.schema_gate import Problem, checker_is_here, problems_in
 from formats.subscriber_pages import pages
+
+if TYPE_CHECKING:
+    from adapters.kafka.schema_registry import Difference, Registered, SchemaRegistry
 
 PAGES = SCHEMAS.parent / "docs" / "subscribers"
 
@@ -97,6 +99,9 @@ def registry_at(url: str) -> SchemaRegistry:
     """
     Return the registry of an address, with the login and the authorities that the environment names.
     """
+    from adapters.kafka.schema_registry import SchemaRegistry
+    from adapters.settings import Settings
+
     return SchemaRegistry(url, Settings.from_environment(os.environ).registry_access)
 
 
