@@ -50,6 +50,8 @@ def read_lines(content: bytes) -> list[Line]:
     """
     if len(content) > BYTES_MAX:
         raise InputRejected("LIMIT", f"it is larger than {BYTES_MAX // 1024 // 1024} MB")
+    if b"\x00" in content[:4]:  # UTF-16 without a mark; it would only seem cut
+        raise InputRejected("ENCODING", "it is not UTF-8", line=1)
     lines = list(_numbered(content.removeprefix(_BOM)))
     if not lines:
         raise InputRejected("TRUNCATED", "it is empty")
@@ -152,6 +154,8 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         raise _Fault("DUPLICATE_KEY", "a key stands there twice")
     if _RESERVED & found.keys():
         raise _Fault("RESERVED", "a key is reserved for the store")
+    if _HIDDEN.search("".join(found)):
+        raise _Fault("TEXT", "a key holds a control character or half a character")
     return found
 
 

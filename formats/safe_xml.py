@@ -17,6 +17,8 @@ from formats.rejections import InputRejected
 
 DEPTH_MAX: Final = 32
 VALUE_LENGTH_MAX: Final = 65_536
+#: Elements that are kept at one time, about 200 MB of them. What a taker took is not kept any more and does not count.
+ELEMENTS_MAX: Final = 1_000_000
 
 _XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
 _UTF8: Final = frozenset({"UTF-8", "UTF8"})
@@ -28,7 +30,7 @@ class Node:
     An element: its name without namespace, its line, its text as it stands, its attributes and children.
     """
 
-    __slots__ = ("attributes", "children", "commented", "line", "name", "text")
+    __slots__ = ("attributes", "children", "commented", "kept_before", "line", "name", "text")
 
     def __init__(self, name: str, line: int, attributes: Mapping[str, str]) -> None:
         self.name = name
@@ -37,6 +39,7 @@ class Node:
         self.text = ""
         self.children: list[Node] = []
         self.commented = False
+        self.kept_before = 0
 
     def all(self, name: str) -> list[Node]:
         return [child for child in self.children if child.name == name]
@@ -138,6 +141,7 @@ class _Builder:
         self.root = Node("", 0, {})
         self.path: list[Node] = [self.root]
         self.depth = 0
+        self.kept = 0
         self.namespaces = namespaces
         self.namespace = ""
         self.takers = takers
@@ -186,6 +190,7 @@ class _Builder:
         if self.depth > DEPTH_MAX:
             raise self._rejected("LIMIT", f"elements stand more than {DEPTH_MAX} deep")
         node = Node(self.names.get(name) or self._local_name(name), self.parser.CurrentLineNumber, attributes)
+        node.kept_before = self.kept
         if not self.open_depth and node.name in self.open_elements:
             self.open_depth = self.depth
         self.path.append(node)
@@ -222,5 +227,9 @@ class _Builder:
             taker = self.takers.get((depth, node.name))
             if taker is not None:
                 taker(node, self.path[-1])
+                self.kept = node.kept_before
                 return
+        self.kept += 1
+        if self.kept > ELEMENTS_MAX:
+            raise self._rejected("LIMIT", f"it holds more than {ELEMENTS_MAX} elements in one place")
         self.path[-1].children.append(node)

@@ -57,15 +57,15 @@ class World:
         self.backoffice = Backoffice(settings=settings, database=database, schedule=schedule, clock=clock)
         self._chain: dict[str, Any] = {"year": 0, "number": 0, "balance": 0, "last": started_on}
         if not opened:
-            self._open_account(started_on)
+            self.open_account(started_on)
 
-    def _open_account(self, day: date) -> None:
-        commit = Commit(command_id=derived_key("open account"), actor="an", business_date=day, cause="init")
-        stream = bank_account_id(OUR_ACCOUNT)
+    def open_account(self, day: date, iban: Iban = OUR_ACCOUNT) -> None:
+        commit = Commit(command_id=derived_key("open account", iban), actor="an", business_date=day, cause="init")
+        stream = bank_account_id(iban)
         with self.backoffice.store.transaction(commit) as unit:
             work = Work(unit)
             state = work.state(BANK_ACCOUNT, stream)
-            work.record(BANK_ACCOUNT, stream, bank_account.open_account(state, iban=OUR_ACCOUNT, purpose="zorgpremie"))
+            work.record(BANK_ACCOUNT, stream, bank_account.open_account(state, iban=iban, purpose="zorgpremie"))
             work.keep()
             work.save()
 

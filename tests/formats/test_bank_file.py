@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.payments import Movement, NotAnOgm, Ogm, Statement
-from formats import bank_text
+from formats import bank_text, safe_xml
 from formats.bank_file import canonical_digest, read_statements
 from formats.camt053_writer import write_camt053
 from formats.coda_writer import write_coda
@@ -303,5 +303,5 @@ def test_a_wrong_total_is_refused_by_python_that_skips_asserts(tmp_path: Path) -
 
 
 def test_the_limits_are_those_that_are_documented() -> None:
-    limits = (bank_text.CONTENT_BYTES_MAX, bank_text.VALUE_DATE_DISTANCE_MAX.days)
-    assert limits == (50_000_000, 400)
+    limits = (bank_text.CONTENT_BYTES_MAX, bank_text.VALUE_DATE_DISTANCE_MAX.days, safe_xml.ELEMENTS_MAX)
+    assert limits == (50_000_000, 400, 1_000_000)

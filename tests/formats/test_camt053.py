@@ -10,6 +10,7 @@ from datetime import date
 import pytest
 
 from domain.payments import Movement, Statement
+from formats import safe_xml
 from formats.bank_file import read_statements
 from formats.camt053 import VERSIONS
 from formats.camt053_writer import write_camt053
@@ -125,6 +126,11 @@ def test_a_batch_is_booked_once_by_its_details() -> None:
         (1, 40_00, "E1"),
         (2, 24_00, "E2"),
     ]
+
+
+def test_two_details_with_the_same_reference_are_two_movements() -> None:
+    found = one(with_details(BATCH.replace("E2", "E1")).encode()).movements
+    assert [(each.amount_cents, each.end_to_end_id) for each in found] == [(40_00, "E1"), (24_00, "E1")]
 
 
 def test_a_batch_without_amounts_of_its_details_is_one_movement() -> None:
@@ -311,15 +317,18 @@ def test_a_prefix_a_mark_and_other_line_ends_make_no_difference() -> None:
 @cases("""
     case                            old                                new                                        code       line
     another message                 camt.053.001.08                    camt.054.001.08                            NAMESPACE     2
+    a report within the day         camt.053.001.08                    camt.052.001.08                            NAMESPACE     2
     an older version                001.08                             001.04                                     VERSION       2
     a newer version                 001.08                             001.13                                     VERSION       2
     no namespace                    xmlns                              xmlna                                      NAMESPACE     2
     a foreign element               <Id>S</Id>                         <Id xmlns="urn:x">S</Id>                   NAMESPACE     6
     another encoding                "UTF-8"                            "ISO-8859-1"                               ENCODING      1
     utf-7                           "UTF-8"                            "UTF-7"                                    ENCODING      1
+    utf-16                          "UTF-8"                            "UTF-16"                                   ENCODING      1
     a document type                 <Document                          <!DOCTYPE Document><Document               DTD           2
     an entity                       <Document                          <!DOCTYPE d [<!ENTITY a "1">]><Document    DTD           2
     a document type elsewhere       <Document                          <!DOCTYPE d SYSTEM "http://x/d"><Document  DTD           2
+    a document type in a file       <Document                          <!DOCTYPE d SYSTEM "file:///etc/passwd"><Document  DTD    2
     a processing instruction        <Ntry>                             <?run it?><Ntry>                           DTD          11
     an included document            <Ntry>                             <include xmlns="http://www.w3.org/2001/XInclude" href="x"/><Ntry>  DTD  11
     an undeclared entity            >64.00                             >&amount;                                  XML          12
@@ -335,6 +344,7 @@ def test_a_prefix_a_mark_and_other_line_ends_make_no_difference() -> None:
     an element that is not closed   </Ntry>                            -                                          XML          25
     two amounts                     <CdtDbtInd>CRDT</CdtDbtInd>~       <Amt Ccy="EUR">1</Amt><CdtDbtInd>CRDT</CdtDbtInd>~  XML  13
     two bookings                    <ValDt>                            <BookgDt><Dt>2026-04-30</Dt></BookgDt><ValDt>  XML       16
+    two references of one payer     <EndToEndId>                       <EndToEndId>E0</EndToEndId><EndToEndId>    XML          19
     two opening balances            CLBD                               OPBD                                       XML          10
     no currency                     <Amt Ccy="EUR">64                  <Amt>64                                    CURRENCY     12
     another currency                <Amt Ccy="EUR">64                  <Amt Ccy="USD">64                          CURRENCY     12
@@ -461,6 +471,25 @@ def test_a_message_without_a_statement_is_refused() -> None:
 def test_elements_that_stand_too_deep_are_refused(depth: int) -> None:
     deep = "<a>" * depth + "</a>" * depth
     assert refused(changed(("<Id>S</Id>", deep))).code == "LIMIT"
+
+
+@pytest.mark.parametrize(
+    "many", ["<a/>" * 200, "<a>" + "<b/>" * 20 + "</a>" + "<a><b/></a>" * 100, "<a><b/></a>" * 100]
+)
+def test_elements_beyond_counting_are_refused(many: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safe_xml, "ELEMENTS_MAX", 150)
+    assert refused(changed(("<Ntry>", many + "<Ntry>"))).code == "LIMIT"
+    assert refused(changed(("<RmtInf>", f"<RmtInf>{many}"))).code == "LIMIT"
+
+
+def test_elements_between_entries_are_counted_and_those_of_entries_that_were_read_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry = PAPER[PAPER.index("<Ntry>") : PAPER.index("</Stmt>")]
+    announced = entry.replace("BOOK", "PDNG")
+    monkeypatch.setattr(safe_xml, "ELEMENTS_MAX", 150)
+    assert one(changed(("</Stmt>", announced * 30 + "</Stmt>"))).pending_count == 30
+    assert refused(changed(("</Stmt>", ("<a/>" * 5 + announced) * 30 + "</Stmt>"))).code == "LIMIT"
 
 
 def test_a_value_that_never_ends_is_refused() -> None:

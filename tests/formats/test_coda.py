@@ -148,6 +148,8 @@ def test_a_free_communication_runs_over_three_records() -> None:
     1101                '090933755400'           structured          '090933755400'     # wrong check digits: to the worklist
     1101                '00'                     structured          '00'
     1101                '09093375549X'           structured          '09093375549X'
+    1101                '090 9337 554'           structured          '090 9337 554'
+    1101                ''                       structured          ''
     1100                'RF18539007547034'       creditor_reference  'RF18539007547034'
     1113                'card 1234'              free                'card 1234'
     0+++                '090/9337/55493+++'      free                '+++090/9337/55493+++'
@@ -392,7 +394,7 @@ def test_a_record_has_128_characters(case: str, line: int, code: str) -> None:
     assert (error.code, error.line) == (code, line)
 
 
-@pytest.mark.parametrize("byte", [*range(10), 11, 12, *range(14, 32), 127])
+@pytest.mark.parametrize("byte", [*range(10), *range(11, 32), 127])
 def test_control_characters_are_refused(byte: int) -> None:
     error = refused(edited(CONTENT, 5, 60, chr(byte)))
     assert (error.code, error.line) == ("TEXT", 5)
@@ -409,6 +411,11 @@ def test_bytes_that_no_code_page_knows_are_refused(byte: int) -> None:
 def test_a_control_character_written_in_utf8_is_refused() -> None:
     text = CONTENT.decode("windows-1252").replace("Ann", "A\u202en")
     assert (refused(text.encode()).code, refused(text.encode()).line) == ("TEXT", 7)
+
+
+def test_line_ends_of_an_old_mac_are_refused() -> None:
+    error = refused(CONTENT.replace(b"\n", b"\r"))
+    assert (error.code, error.line) == ("LINE_LENGTH", 1)
 
 
 def test_ebcdic_is_refused() -> None:

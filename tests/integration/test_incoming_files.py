@@ -52,6 +52,17 @@ def test_a_device_is_no_file() -> None:
         read_file(Path("/dev/null"), clock=SystemClock())
 
 
+def test_a_file_that_the_system_makes_up_while_it_is_read_is_refused() -> None:
+    with pytest.raises(StillGrowing):
+        read_file(Path("/proc/self/environ"), clock=SystemClock())
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    with pytest.raises(NotAFile):
+        read_file(tmp_path / "link", clock=SystemClock())
+
+
 def test_a_file_of_another_account_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuses(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
@@ -63,6 +74,7 @@ def test_a_file_of_another_account_is_said_to_be_so(tmp_path: Path, monkeypatch:
 
 def test_a_name_moves_no_cursor() -> None:
     assert shown(Path("/tmp/a\x1b[2J\nb")) == "a?[2J?b"
+    assert shown(Path(os.fsdecode(b"/tmp/caf\xe9"))) == "caf?"
 
 
 def test_quarantine_gives_the_file_back_only_with_its_key_and_unchanged(tmp_path: Path) -> None:

@@ -14,14 +14,16 @@ from adapters.postgres.unit import PostgresUnit
 from application import commands as c
 from application.explaining import Sources, explain
 from console.show import since_owed_back
-from domain.bank_account import BalanceDoesNotFollow, StatementContradicts
+from domain.bank_account import AccountNotOpened, BalanceDoesNotFollow, StatementContradicts
 from domain.ids import Kind, belonging_to
 from domain.money import Cents
-from domain.payments import Movement, bank_movement_id
+from domain.payments import Iban, Movement, bank_movement_id
 from domain.zorgkas_affiliation.remembered import AFFILIATION
+from formats.camt053_writer import write_camt053
 from tests.world import OUR_ACCOUNT, World, paid
 
 INVITED = date(2025, 1, 20)
+SECOND_ACCOUNT = Iban.from_text("BE02068893856340")
 
 
 @pytest.fixture
@@ -74,6 +76,16 @@ def test_the_same_file_again_under_any_name_or_line_end_changes_nothing(fund):
     assert fund.backoffice.store.feed.high_water() == events
 
 
+def test_the_banks_copy_of_a_statement_and_the_same_in_the_other_format_change_nothing(fund):
+    statement = fund.statement(date(2025, 3, 3), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 3))])
+    fund.take(fund.coda(statement), on=date(2025, 3, 4))
+    events = fund.backoffice.store.feed.high_water()
+    copy = msgspec.structs.replace(statement, duplicate=True)
+    for again in (fund.coda(copy), b"".join(write_camt053([copy], created_on=date(2025, 3, 4)))):
+        assert [report.state for report in fund.take(again, on=date(2025, 3, 5))] == ["already_taken"]
+    assert fund.backoffice.store.feed.high_water() == events
+
+
 def test_the_same_statement_with_another_amount_is_refused(fund):
     statement = fund.statement(date(2025, 3, 3), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 3))])
     fund.take(fund.coda(statement), on=date(2025, 3, 4))
@@ -112,6 +124,21 @@ def test_a_file_with_two_statements_is_taken_in_order_in_one_go(fund):
     two = fund.statement(date(2025, 3, 4), [paid(fund.ogms[1], 6400, value_date=date(2025, 3, 4))])
     reports = fund.take(fund.coda(one, two), on=date(2025, 3, 5))
     assert [report.state for report in reports] == ["taken", "taken"]
+
+
+def test_a_file_of_two_accounts_is_taken_when_both_are_ours_and_else_not_at_all(fund):
+    ours = fund.statement(date(2025, 3, 3), [paid(fund.ogms[0], 6400, value_date=date(2025, 3, 3))])
+    other = msgspec.structs.replace(
+        ours, account=SECOND_ACCOUNT, movements=[paid("?", 6400, value_date=date(2025, 3, 3))]
+    )
+    before = fund.backoffice.store.feed.high_water()
+    with pytest.raises(AccountNotOpened):
+        fund.take(fund.coda(ours, other), on=date(2025, 3, 4))
+    assert fund.backoffice.store.feed.high_water() == before
+    fund.open_account(date(2025, 3, 4), SECOND_ACCOUNT)
+    reports = fund.take(fund.coda(ours, other), on=date(2025, 3, 5))
+    assert [(report.account, report.state) for report in reports] == [(OUR_ACCOUNT, "taken"), (SECOND_ACCOUNT, "taken")]
+    assert_every_cent_has_a_place(fund)
 
 
 def test_a_failure_in_the_last_movement_leaves_nothing_of_the_file(fund, monkeypatch):
@@ -199,6 +226,22 @@ def test_a_reversal_opens_the_year_again(fund):
     report = fund.bank(date(2025, 3, 6), [back])
     assert (report.totals.reversed, report.totals.reversed_cents) == (1, -6400)
     assert open_cents(fund, fund.members[0]) == 6400
+    assert_every_cent_has_a_place(fund)
+
+
+def test_the_same_reversal_twice_a_part_of_one_and_one_of_nothing_are_for_a_person(fund):
+    day = date(2025, 3, 6)
+    fund.bank(date(2025, 3, 3), [paid(ogm, 6400, value_date=date(2025, 3, 3)) for ogm in fund.ogms[:2]])
+    takes_back = [(fund.ogms[0], 6400), (fund.ogms[0], 6400), (fund.ogms[1], 3000), (fund.ogms[2], 6400)]
+    report = fund.bank(day, [
+        Movement(
+            ordinal=1, amount_cents=Cents(-cents), value_date=day, booked_on=day, communication=ogm,
+            communication_kind="structured", reversal="return", reversal_reason="AC04",
+        )
+        for ogm, cents in takes_back
+    ])  # fmt: skip
+    assert (report.totals.reversed, report.totals.by_reason) == (1, {"reversal_without_original": 3})
+    assert [open_cents(fund, member) for member in fund.members] == [6400, 0, 6400]
     assert_every_cent_has_a_place(fund)
 
 

@@ -93,6 +93,16 @@ def test_a_half_made_registration_leaves_nothing(fund):
     assert events(fund) == before
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["'; DROP TABLE events; --", "=cmd|' /C calc'!A0", "<script>alert(1)</script>", "../../etc/passwd", "{{7*7}}"],
+)
+def test_a_name_that_looks_like_a_program_is_a_name(fund, name):
+    member = fund.register(last_name=name, on=TODAY)
+    (registered, *_) = fund.backoffice.store.history(belonging_to(member, Kind.MEMBER))
+    assert registered.event.last_name == name
+
+
 def test_a_national_number_belongs_to_one_member_also_within_one_file(fund):
     born = date(1985, 7, 30)
     numbers = [

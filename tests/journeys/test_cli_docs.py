@@ -61,6 +61,16 @@ def test_the_reference_is_what_help_says(request: pytest.FixtureRequest) -> None
     held_against(DOCS / "cli.md", reference(), request)
 
 
+def test_no_command_takes_a_secret_as_a_word() -> None:
+    """
+    What is typed stands in the list of processes, where every account reads it.
+    """
+    words = {word.lower() for _, command, _ in every_command() for each in command.params for word in each.opts}
+    assert {"--on", "files"} <= words
+    secrets = ("password", "passphrase", "secret", "token", "key", "url", "login", "credential")
+    assert [word for word in sorted(words) if any(secret in word for secret in secrets)] == []
+
+
 def test_every_worklist_there_is_can_be_shown() -> None:
     """
     The names are written in the command too, which must not load the database's driver to say them.

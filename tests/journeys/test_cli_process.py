@@ -133,7 +133,7 @@ def test_what_is_written_is_for_its_owner_only_whatever_the_umask(cli: Cli, tmp_
     assert {file.stat().st_mode & 0o777 for file in written} == {0o600}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_an_import_that_is_stopped_ends_after_a_part_and_goes_on_where_it_was(
     cli: Cli, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:

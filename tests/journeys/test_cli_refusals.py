@@ -7,12 +7,15 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from adapters.postgres.database import Database
 from adapters.postgres.exclusive import only_one
@@ -112,6 +115,8 @@ def words(meet: Gallery, _: Database) -> None:
     meet.meets(2, "a command that does not exist", "improt", "members.jsonl")
     meet.meets(2, "an option that does not exist", "today", "--date", "2026-04-30")
     meet.meets(2, "an argument is missing", "run", "plan")
+    meet.meets(2, "an option without its value", "today", "--on")
+    meet.meets(2, "a secret as an option", "import", "--password", "geheim")
     meet.meets(2, "a day that does not exist", "today", "--on", "2026-02-30")
     meet.meets(2, "a week date", "today", "--on", "2026-W18-4")
     meet.meets(2, "a day written another way", "today", "--on", "30/04/2026")
@@ -167,6 +172,20 @@ def beginnings(meet: Gallery, database: Database) -> None:
     meet.cli("init", "--on", "2025-01-02")
     meet.meets(3, "a day that has not come", "run", "plan", "invitations", "--on", "2199-01-15")
     meet.meets(3, "a day before the beginning", "run", "plan", "invitations", "--on", "2024-01-15")
+    with only_reading(database.url):
+        meet.meets(6, "a database that may only be read", "run", "plan", "invitations", *DAY)
+
+
+@contextmanager
+def only_reading(url: str) -> Iterator[None]:
+    """
+    Make a database as a standby is: every session of the block may read, and no more.
+    """
+    with psycopg.connect(url, autocommit=True, options="-c default_transaction_read_only=off") as session:
+        name = sql.Identifier(session.info.dbname)
+        session.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+        yield
+        session.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
 
 
 def files(meet: Gallery, _: Database) -> None:
