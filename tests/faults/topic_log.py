@@ -7,6 +7,7 @@ It reads with the client of a stranger (confluent-kafka), the event table with p
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import psycopg
 import yaml
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.patience import PATIENCE_S
 
@@ -77,19 +78,23 @@ def public_topics() -> dict[str, int]:
 def read_all(bootstrap: str, topics: Mapping[str, int], *, from_offset: int = 0) -> list[Record]:
     """
     Read every partition from offset 0 to the end that it had when the reading began.
+
+    An error of the broker is asked again: it may be coming back from a fault, and not yet lead its partitions.
     """
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "a-stranger", "enable.auto.commit": False})
     places = [TopicPartition(topic, number, from_offset) for topic, count in topics.items() for number in range(count)]
-    ends = {
-        (place.topic, place.partition): consumer.get_watermark_offsets(place, timeout=PATIENCE_S)[1] for place in places
-    }
+    ends = {(place.topic, place.partition): _end(consumer, place) for place in places}
     open_places = {place for place, end in ends.items() if end > from_offset}
     consumer.assign([place for place in places if (place.topic, place.partition) in open_places])
     found: list[Record] = []
+    deadline = time.monotonic() + PATIENCE_S
     while open_places:
         message = consumer.poll(PATIENCE_S)
         assert message is not None, f"nothing comes, and {len(open_places)} partitions are not at their end"
-        assert message.error() is None, message.error()
+        if message.error() is not None:
+            assert time.monotonic() < deadline, message.error()
+            continue
+        deadline = time.monotonic() + PATIENCE_S
         headers = tuple((name, bytes(value)) for name, value in message.headers() or ())
         place = (message.topic(), message.partition())
         found.append(Record(*place, message.offset(), message.key(), message.value(), headers))
@@ -97,6 +102,22 @@ def read_all(bootstrap: str, topics: Mapping[str, int], *, from_offset: int = 0)
             open_places.discard(place)
     consumer.close()
     return found
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    """
+    Return the offset behind the last record.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            _, end = consumer.get_watermark_offsets(place, timeout=PATIENCE_S)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return int(end)
 
 
 def expected(database_url: str, *, after: int = 0, until: int | None = None) -> dict[str, int]:
