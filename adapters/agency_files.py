@@ -13,9 +13,9 @@ from uuid import UUID
 from adapters.postgres.store import PostgresStore
 from adapters.whole_files import write_whole
 from application.jobs import report_id_of
-from application.runs import Runs
-from application.runs_digest import events_of
-from application.runs_ports import Item, Registered, Totals
+from application.runs.digest import events_of
+from application.runs.lifecycle import Runs
+from application.runs.ports import Item, Registered, Totals
 from domain.errors import Refused
 from domain.events import Event
 from domain.ids import StreamId, owner_of

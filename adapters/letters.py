@@ -23,7 +23,7 @@ from adapters.letter_contents import CREDITOR, contents_of
 from adapters.postgres.looking_at_letters import NoSuchLetter
 from adapters.whole_files import move_folder, new_folder, one_at_a_time, write_safely
 from adapters.wiring import Backoffice
-from application.runs_ports import RunKey
+from application.runs.ports import RunKey
 from domain.envelope import Envelope
 from domain.errors import BackofficeError, Refused
 from domain.ids import StreamId, owner_of

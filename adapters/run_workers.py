@@ -20,11 +20,11 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from application.ports import Progress
-from application.runs import Runs
-from application.runs_crew import Meanwhile
-from application.runs_execute import Limits
-from application.runs_pages import Because, PagePlan, PagePlanner, Planning, Reached
-from application.runs_ports import Registered
+from application.runs.crew import Meanwhile
+from application.runs.execute import Limits
+from application.runs.lifecycle import Runs
+from application.runs.pages import Because, PagePlan, PagePlanner, Planning, Reached
+from application.runs.ports import Registered
 from domain.errors import BackofficeError, Unavailable
 from domain.ids import StreamId
 

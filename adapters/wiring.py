@@ -36,12 +36,12 @@ from application.deciding import Context
 from application.jobs import Job
 from application.money_in import BankFile, MoneyIn
 from application.ports import Clock
-from application.runs import Runs
-from application.runs_crew import Crew
-from application.runs_gates import Calendar
-from application.runs_pages import Members
-from application.runs_ports import Registered
-from application.runs_settle import ControlSource
+from application.runs.crew import Crew
+from application.runs.gates import Calendar
+from application.runs.lifecycle import Runs
+from application.runs.pages import Members
+from application.runs.ports import Registered
+from application.runs.settle import ControlSource
 from domain.aggregates import AGGREGATES
 from domain.ids import Kind, MemberId, StreamId, new_member_id
 from domain.member import MEMBER

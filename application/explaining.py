@@ -15,7 +15,7 @@ import msgspec
 
 from application.explaining_events import told
 from application.jobs import Job
-from application.runs_closing import words_of
+from application.runs.closing import words_of
 from application.wording import because, euros
 from domain.dates import brussels_day
 from domain.envelope import Envelope

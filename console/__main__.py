@@ -44,7 +44,7 @@ _COMMANDS: Final = {
     "consume": "consumer_commands",
     "dead-letters": "consumer_commands",
     "schema": "schema_commands",
-    "demo": "demo",
+    "demo": "demo.command",
     "test": "checking",
     "bench": "checking",
 }

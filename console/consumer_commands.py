@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.answers_of_kafka import Compared, Consumed, DeadLetter, DeadLetters, Retried
+from console.answers.of_kafka import Compared, Consumed, DeadLetter, DeadLetters, Retried
 from console.asking import Asked, asks, back_office
 from console.exits import Exit
 from console.output import count, facts, give, out, say, table

@@ -31,7 +31,7 @@ def doctor_command(asked: Asked, everything: bool) -> None:
 
     Example: ./backoffice doctor
     """
-    from console.answers import CheckLine, Examined
+    from console.answers.every import CheckLine, Examined
 
     with back_office(asked) as backoffice:
         checks = _checks(backoffice, everything=everything)

@@ -35,8 +35,8 @@ def explain_command(asked: Asked, member: MemberId, year: int, brief: bool) -> N
     """
     from adapters.rule_catalogue import load_rules
     from application.explaining import RuleText, Sources, explain
-    from application.runs_closing import closing_of
-    from console.answers import Explained
+    from application.runs.closing import closing_of
+    from console.answers.every import Explained
     from domain.member import MEMBER
 
     texts = {
@@ -69,7 +69,7 @@ def _runs_of(backoffice: Backoffice, affiliation: StreamId, year: int) -> tuple[
     from datetime import date
 
     from application.explaining import Passed
-    from application.runs_show import not_done_page, passed_over_page
+    from application.runs.show import not_done_page, passed_over_page
     from domain.events import Basis
     from domain.ids import owner_of
 

@@ -46,7 +46,7 @@ def run_named(backoffice: Backoffice, word: str) -> StreamId:
     Return the run that is meant. Raises NoSuchRun, SeveralRuns.
     """
     from adapters.postgres.looking import run_lines, runs_starting_with
-    from application.runs_refusals import NoSuchRun
+    from application.runs.refusals import NoSuchRun
 
     backoffice.catch_up(("runs",))
     if word in backoffice.runs.jobs:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from adapters.wiring import Backoffice
     from application.money_in import StatementReport
     from application.take_commands import Answered
-    from console.answers import Imported, ImportedFile
+    from console.answers.every import Imported, ImportedFile
 
 
 @click.command("import")
@@ -133,7 +133,7 @@ class _Taker:
                 return self._all(files, check)
 
     def _all(self, files: Sequence[Path], check: Callable[[], None]) -> Imported:
-        from console.answers import Imported
+        from console.answers.every import Imported
 
         taken: list[ImportedFile] = []
         try:
@@ -149,7 +149,7 @@ class _Taker:
 
     def _one(self, path: Path, check: Callable[[], None]) -> ImportedFile:
         from adapters.incoming_files import read_file, shown
-        from console.answers import Failed, ImportedFile
+        from console.answers.every import Failed, ImportedFile
 
         content = b""
         try:
@@ -181,7 +181,7 @@ class _Taker:
 
     def _commands(self, name: str, lines: Sequence[tuple[int, Any]], check: Callable[[], None]) -> ImportedFile:
         from application.take_commands import Sender, take_commands
-        from console.answers import ImportedFile, answer_line
+        from console.answers.every import ImportedFile, answer_line
 
         answered: list[Answered] = []
         with progress(name) as told:
@@ -219,7 +219,7 @@ class _Taker:
     def _bank(self, name: str, content: bytes, check: Callable[[], None]) -> ImportedFile:
         from adapters.wiring import read_bank_file
         from application.take_commands import Sender
-        from console.answers import ImportedFile
+        from console.answers.every import ImportedFile
 
         file = read_bank_file(content)
         movements = sum(len(statement.movements) for statement in file.statements)

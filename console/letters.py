@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adapters.wiring import Backoffice
     from application.commands import ProveLetterPosted
     from application.take_commands import Answered
-    from console.answers_of_letters import LettersMade
+    from console.answers.of_letters import LettersMade
     from formats.posting_proofs import Proof
 
 
@@ -49,7 +49,7 @@ def letters_make(asked: Asked, run: str, folder: Path | None, sample: int | None
     Example: ./backoffice letters make invitations --sample 10
     """
     from adapters.letters import make_letters
-    from console.answers_of_letters import LeftOut, LettersMade
+    from console.answers.of_letters import LeftOut, LettersMade
 
     with back_office(asked) as backoffice, at_the_end_of_a_part(say) as check, progress("letters") as told:
 
@@ -97,7 +97,7 @@ def letters_single(asked: Asked, letter: UUID, folder: Path | None) -> None:
     """
     from adapters.letters import make_letter
     from adapters.whole_files import write_whole
-    from console.answers_of_letters import LetterMade
+    from console.answers.of_letters import LetterMade
 
     with back_office(asked) as backoffice:
         pdf = make_letter(backoffice, letter)
@@ -118,7 +118,7 @@ def letters_list(asked: Asked, run: str, limit: int) -> None:
     Example: ./backoffice letters list registered_letters
     """
     from adapters.postgres.looking_at_letters import letters_of_run
-    from console.answers_of_letters import LetterList
+    from console.answers.of_letters import LetterList
 
     with back_office(asked) as backoffice:
         stream = run_named(backoffice, run)
@@ -148,7 +148,7 @@ def letters_proof(asked: Asked, file: Path) -> None:
     from adapters.incoming_files import read_file
     from adapters.postgres.looking_at_letters import NoSuchLetter
     from application.take_commands import Sender, take_commands
-    from console.answers_of_letters import Proved, RefusedProof
+    from console.answers.of_letters import Proved, RefusedProof
     from formats.posting_proofs import read_proofs
 
     with back_office(asked) as backoffice:

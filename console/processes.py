@@ -32,7 +32,7 @@ def projector_command(asked: Asked) -> None:
     Example: ./backoffice projector
     """
     from adapters.postgres.looking import model_statuses
-    from console.answers import Projected
+    from console.answers.every import Projected
 
     read, stop = 0, threading.Event()
     with back_office(asked) as backoffice, until_told(stop):
@@ -58,7 +58,7 @@ def worker_command(asked: Asked) -> None:
 
     Example: ./backoffice worker
     """
-    from console.answers_of_runs import Worked
+    from console.answers.of_runs import Worked
 
     helped: dict[UUID, None] = {}
     refused: set[str] = set()

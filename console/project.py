@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adapters.postgres.looking import ModelStatus
     from adapters.postgres.rebuild import Fill
     from adapters.wiring import Backoffice
-    from console.answers import Rebuilt
+    from console.answers.every import Rebuilt
 
 
 class NoSuchModel(NotFound):
@@ -55,7 +55,7 @@ def project_status(asked: Asked) -> None:
 
 
 def _status(asked: Asked) -> None:
-    from console.answers import Projected
+    from console.answers.every import Projected
 
     with back_office(asked) as backoffice:
         models = _statuses(backoffice)
@@ -83,7 +83,7 @@ def project_run(asked: Asked) -> None:
 
     Example: ./backoffice project run
     """
-    from console.answers import Projected
+    from console.answers.every import Projected
 
     with back_office(asked) as backoffice, at_the_end_of_a_part(say) as check, progress("events") as told:
         done = 0
@@ -115,7 +115,7 @@ def project_rebuild(asked: Asked, name: str, accept: bool, workers: int | None) 
 
     Example: ./backoffice project rebuild premium_account
     """
-    from console.answers import Projected
+    from console.answers.every import Projected
 
     with back_office(asked) as backoffice, at_the_end_of_a_part(say) as check:
         if name != "all" and name not in backoffice.models:
@@ -134,7 +134,7 @@ def _rebuilt(
 ) -> Rebuilt:
     from adapters.postgres.exclusive import only_one
     from adapters.postgres.projector import MadeByAnotherVersion
-    from console.answers import Rebuilt
+    from console.answers.every import Rebuilt
 
     actor = backoffice.settings.actor
     with only_one(backoffice.database, f"rebuild {name}", actor=actor), progress(f"rebuilding {name}") as told:

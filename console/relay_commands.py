@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.answers_of_kafka import ProjectionShown, Relayed, RelayShown, StatusShown, TopicShown, TopicsShown
+from console.answers.of_kafka import ProjectionShown, Relayed, RelayShown, StatusShown, TopicShown, TopicsShown
 from console.asking import Asked, asks, back_office
 from console.output import count, facts, give, heading, out, say, table
 from console.stopping import until_told

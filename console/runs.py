@@ -19,8 +19,8 @@ from console.stopping import at_the_end_of_a_part
 from domain.run import Closing
 
 if TYPE_CHECKING:
-    from application.runs_ports import Totals
-    from console.answers_of_runs import Planned
+    from application.runs.ports import Totals
+    from console.answers.of_runs import Planned
 
 _RUN = "RUN is a run's id, its first letters, or the name of a job: then its newest run."
 
@@ -52,8 +52,8 @@ def run_plan(asked: Asked, job: str, workers: int | None) -> None:
 
     Example: ./backoffice run plan invitations --on 2026-01-15
     """
-    from application.runs_gates import TooEarly
-    from console.answers_of_runs import Planned
+    from application.runs.gates import TooEarly
+    from console.answers.of_runs import Planned
 
     with back_office(asked) as backoffice, at_the_end_of_a_part(say) as check, progress(f"planning {job}") as told:
 
@@ -108,7 +108,7 @@ def run_approve(asked: Asked, run: str, digest: str) -> None:
 
     Example: ./backoffice run approve invitations --hash 3f9a1c0d77b2
     """
-    from console.answers_of_runs import RunMoved
+    from console.answers.of_runs import RunMoved
 
     with back_office(asked) as backoffice:
         stream = run_named(backoffice, run)
@@ -131,7 +131,7 @@ def run_abandon(asked: Asked, run: str, reason: str) -> None:
 
     Example: ./backoffice run abandon invitations --reason "wrong account" --yes
     """
-    from console.answers_of_runs import RunMoved
+    from console.answers.of_runs import RunMoved
 
     with back_office(asked) as backoffice:
         stream = run_named(backoffice, run)
@@ -156,8 +156,8 @@ def run_close(asked: Asked, job: str, year: int, because: Closing, reason: str) 
 
     Example: ./backoffice run close agency_report 2025 --because done_elsewhere --reason "by the old program"
     """
-    from application.runs_closing import close_date, words_of
-    from console.answers_of_runs import DateClosed
+    from application.runs.closing import close_date, words_of
+    from console.answers.of_runs import DateClosed
 
     with back_office(asked) as backoffice:
         day, actor = deciding_day(asked, backoffice), backoffice.settings.actor
@@ -181,8 +181,8 @@ def run_execute(asked: Asked, run: str, workers: int | None, parked_max: int | N
     Example: ./backoffice run execute invitations --workers 2
     """
     from adapters.postgres.exclusive import only_one
-    from application.runs_execute import Limits
-    from console.answers_of_runs import Executed
+    from application.runs.execute import Limits
+    from console.answers.of_runs import Executed
 
     limits = Limits() if parked_max is None else Limits(parked_percent_max=parked_max, parked_free=0)
     with back_office(asked) as backoffice:
@@ -232,7 +232,7 @@ def run_settle(asked: Asked, run: str) -> None:
 
     Example: ./backoffice run settle invitations
     """
-    from console.answers_of_runs import Settled
+    from console.answers.of_runs import Settled
 
     with back_office(asked) as backoffice:
         backoffice.catch_up()
@@ -267,7 +267,7 @@ def run_file(asked: Asked, run: str, folder: Path | None) -> None:
     Example: ./backoffice run file agency_report
     """
     from adapters.letters import make_agency_file
-    from console.answers_of_runs import AgencyFile
+    from console.answers.of_runs import AgencyFile
 
     with back_office(asked) as backoffice:
         stream = run_named(backoffice, run)
@@ -299,7 +299,7 @@ def run_list(asked: Asked, job: str, limit: int) -> None:
     Example: ./backoffice run list --job invitations
     """
     from adapters.postgres.looking import run_lines
-    from console.answers_of_runs import RunList
+    from console.answers.of_runs import RunList
 
     with back_office(asked) as backoffice:
         backoffice.catch_up(("runs",))

@@ -19,10 +19,10 @@ from domain.ids import MemberId, StreamId
 if TYPE_CHECKING:
     from datetime import date
 
-    from application.runs import Runs
-    from application.runs_ports import OutcomeRow
-    from application.runs_show import ItemView, PassedOverView, RunView
-    from console.answers_of_runs import LeftOutItem
+    from application.runs.lifecycle import Runs
+    from application.runs.ports import OutcomeRow
+    from application.runs.show import ItemView, PassedOverView, RunView
+    from console.answers.of_runs import LeftOutItem
     from domain.events import Basis
 
 _LEAST = 10
@@ -48,8 +48,8 @@ def run_show(
 
     Example: ./backoffice run show invitations --passed-over --limit 20
     """
-    from application.runs_show import items_page, not_done_page, passed_over_page, show
-    from console.answers_of_runs import RunShown
+    from application.runs.show import items_page, not_done_page, passed_over_page, show
+    from console.answers.of_runs import RunShown
 
     with back_office(asked) as backoffice:
         stream = run_named(backoffice, run)
@@ -90,7 +90,7 @@ def warning_of(runs: Runs, job: str, business_date: date) -> str:
     """
     Say what a run would better wait for; nothing when all is there.
     """
-    from application.runs_gates import line_on, short_of_statements
+    from application.runs.gates import line_on, short_of_statements
 
     line = line_on(runs.calendar, job, business_date=business_date, law=runs.law)
     return short_of_statements(line, runs.statements_cover) if line is not None else ""
@@ -210,7 +210,7 @@ def _used(basis: Basis) -> str:
 
 
 def _left_out(row: OutcomeRow) -> LeftOutItem:
-    from console.answers_of_runs import LeftOutItem
+    from console.answers.of_runs import LeftOutItem
     from domain.ids import owner_of
 
     return LeftOutItem(

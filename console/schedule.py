@@ -28,7 +28,7 @@ def schedule_command(asked: Asked, once: bool, confirm_clock: bool) -> None:
     from adapters.clock import FixedClock
     from adapters.postgres.heartbeats import Heartbeats
     from adapters.postgres.runs import one_alarm
-    from console.answers import Rang
+    from console.answers.every import Rang
     from domain.dates import BRUSSELS
     from schedulers.alarm import AlarmClock
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from console.answers_of_kafka import PagesWritten, SchemaLine, SchemaList, SchemasChecked, SchemaShown, SchemasPublished
+from console.answers.of_kafka import PagesWritten, SchemaLine, SchemaList, SchemasChecked, SchemaShown, SchemasPublished
 from console.asking import Asked, asks
 from console.exits import Exit
 from console.output import count, give, out, say, table

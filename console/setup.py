@@ -46,7 +46,7 @@ def migrate_command(asked: Asked) -> None:
 
 def _prepare(asked: Asked, *, open_the_account: bool) -> None:
     from adapters.postgres.migrate import migrations
-    from console.answers import Prepared
+    from console.answers.every import Prepared
 
     say("Preparing the database ...")
     with back_office(asked, prepare=True) as backoffice:
@@ -126,7 +126,7 @@ def ids_command(asked: Asked, count: int) -> None:
     import secrets
 
     from adapters.clock import SystemClock
-    from console.answers import Ids
+    from console.answers.every import Ids
     from domain.ids import new_member_id
 
     moment_ms = int(SystemClock().now().timestamp() * 1000)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adapters.postgres.looking import StatementView, WorkItem, YearView
     from adapters.postgres.looking_at_letters import LetterView
     from adapters.wiring import Backoffice
-    from console.answers import MemberShown
+    from console.answers.every import MemberShown
     from domain.zorgkas_affiliation.remembered import Affiliation
 
 _LISTS: Final = (
@@ -81,7 +81,7 @@ def show_member(asked: Asked, member: MemberId, reveal: str | None) -> None:
 def _member(backoffice: Backoffice, member: MemberId, reveal: str | None) -> MemberShown:
     from adapters.postgres.looking import years
     from adapters.postgres.looking_at_letters import letters
-    from console.answers import MemberShown, Period
+    from console.answers.every import MemberShown, Period
     from domain.member import MEMBER
     from domain.zorgkas_affiliation.remembered import AFFILIATION
 
@@ -198,7 +198,7 @@ def show_letter(asked: Asked, letter: str) -> None:
     Example: ./backoffice show letter 5f0c2f58-0d3e-8a67-8f20-1b7f7a1d9f10
     """
     from adapters.postgres.looking_at_letters import NoSuchLetter, letters
-    from console.answers import LetterShown
+    from console.answers.every import LetterShown
     from domain.payments import Iban, Ogm
 
     wanted = id_named(letter)
@@ -239,7 +239,7 @@ def show_statement(asked: Asked, statement: str, account: str) -> None:
     Example: ./backoffice show statement 2026/12
     """
     from adapters.postgres.looking import statement as look_up
-    from console.answers import StatementShown
+    from console.answers.every import StatementShown
 
     year, _, number = statement.partition("/")
     if not (year.isascii() and year.isdecimal() and number.isascii() and number.isdecimal()) or len(statement) > 20:
@@ -296,7 +296,7 @@ def show_worklist(asked: Asked, name: str, after: str | None, limit: int) -> Non
     Example: ./backoffice show worklist movements --limit 20
     """
     from adapters.postgres.looking import worklist
-    from console.answers import WorklistShown
+    from console.answers.every import WorklistShown
 
     with back_office(asked) as backoffice:
         backoffice.catch_up()
@@ -329,7 +329,7 @@ def show_quarantine(asked: Asked) -> None:
     Example: ./backoffice show quarantine
     """
     from adapters.quarantine import Quarantine
-    from console.answers import Quarantined, QuarantinedFile
+    from console.answers.every import Quarantined, QuarantinedFile
 
     with back_office(asked) as backoffice:
         kept = Quarantine(backoffice.settings.home / "quarantine", backoffice.master).list()

@@ -84,7 +84,7 @@ def _folder_and_parts() -> tuple[Path, Sequence[Part]]:
 
 
 def _show(asked: Asked, found: Sequence[PartStatus]) -> None:
-    from console.answers_of_kafka import StackPart, StackShown
+    from console.answers.of_kafka import StackPart, StackShown
 
     parts = [
         StackPart(name=part.name, state=str(part.state), address=part.address, version=part.version, pid=part.pid)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from application.chain_views import GapView
     from application.money_in import StatementReport
     from application.statement_gaps import StatementGaps
-    from console.answers_of_statements import StatementList, StatementMoved
+    from console.answers.of_statements import StatementList, StatementMoved
 
 _NUMBER: Final = re.compile(r"(\d{4})/(\d{1,6})", re.ASCII)
 _GAP_IS: Final = {
@@ -76,7 +76,7 @@ def statements_list(asked: Asked) -> None:
     Example: ./backoffice statements list
     """
     from application.chain_views import discarded_of, gaps_of, obstacle
-    from console.answers_of_statements import AccountStatements, StatementList, Waiting
+    from console.answers.of_statements import AccountStatements, StatementList, Waiting
 
     with back_office(asked) as backoffice:
         day_of(asked, backoffice)
@@ -237,7 +237,7 @@ def _moved(
     backoffice: Backoffice, gaps: StatementGaps, statement: tuple[int, int], taken: Sequence[StatementReport]
 ) -> StatementMoved:
     from application.chain_views import gaps_of
-    from console.answers_of_statements import StatementMoved
+    from console.answers.of_statements import StatementMoved
 
     backoffice.catch_up()
     name = f"{statement[0]}/{statement[1]}"

@@ -15,8 +15,8 @@ from domain.payments import Iban
 if TYPE_CHECKING:
     from adapters.postgres.looking import Chain
     from adapters.wiring import Backoffice
-    from application.runs_today import TodayLine
-    from console.answers import CalendarLine, Today
+    from application.runs.today import TodayLine
+    from console.answers.every import CalendarLine, Today
 
 _COLOURS: Final = {
     "late": "red",
@@ -39,8 +39,8 @@ def today_command(asked: Asked, everything: bool) -> None:
     """
     from adapters.postgres.heartbeats import Heartbeats
     from adapters.postgres.looking import chains, worklists
-    from application.runs_today import today
-    from console.answers import Today
+    from application.runs.today import today
+    from console.answers.every import Today
 
     with back_office(asked) as backoffice:
         day, since = day_of(asked, backoffice), beginning(backoffice)
@@ -67,7 +67,7 @@ def _with_gaps(backoffice: Backoffice, chain: Chain) -> Chain:
 
 
 def _line(line: TodayLine) -> CalendarLine:
-    from console.answers import CalendarLine
+    from console.answers.every import CalendarLine
 
     return CalendarLine(
         job=line.job, year=line.year, status=line.status, planned=line.planned,

@@ -13,7 +13,7 @@ from multiprocessing import parent_process
 from adapters.postgres.rebuild import Rebuild
 from adapters.settings import Settings
 from adapters.wiring import Backoffice, Schedule, opened
-from application.runs import Runs
+from application.runs.lifecycle import Runs
 from schedulers.jobs import JOBS
 from schedulers.legal_calendar import LEGAL_CALENDAR
 

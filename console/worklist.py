@@ -19,7 +19,7 @@ from domain.ids import MemberId, StreamId, derived_key
 if TYPE_CHECKING:
     from adapters.wiring import Backoffice
     from application.commands import AnyCommand
-    from console.answers import Suggested
+    from console.answers.every import Suggested
 
 _MOVEMENT = click.argument("movement", type=click.UUID)
 _REASON = click.option("--reason", required=True, help="Why; it is recorded.")
@@ -53,7 +53,7 @@ def _suggested(backoffice: Backoffice, movement: UUID) -> Suggested:
     from adapters.postgres.looking import who_opens_exactly
     from adapters.postgres.lookups import PostgresLookups
     from application.suggesting import suggest
-    from console.answers import Suggested
+    from console.answers.every import Suggested
     from domain.bank_movement import BANK_MOVEMENT, MovementHeld, NotOnTheWorklist
     from domain.zorgkas_affiliation.remembered import AFFILIATION
 
@@ -163,7 +163,7 @@ def _give(asked: Asked, kind: str, given: dict[str, Any]) -> None:
 
     from application.commands import AnyCommand
     from application.take_commands import Sender, take_commands
-    from console.answers import Decided
+    from console.answers.every import Decided
 
     with back_office(asked) as backoffice:
         day = deciding_day(asked, backoffice)

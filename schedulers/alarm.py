@@ -18,8 +18,8 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from application.ports import Clock
-from application.runs import Runs
-from application.runs_today import Did, run_due
+from application.runs.lifecycle import Runs
+from application.runs.today import Did, run_due
 from domain.dates import brussels_day
 from domain.errors import BackofficeError, Refused
 

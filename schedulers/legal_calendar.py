@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from application.runs_gates import Calendar, Line
+from application.runs.gates import Calendar, Line
 from domain.events import Used
 from domain.parameters import Parameters
 from domain.rules.law import day_of
@@ -40,7 +40,7 @@ class Days:
 
 class Dates(msgspec.Struct, frozen=True, kw_only=True):
     """
-    The days of one row in one year, as `application.runs_gates.Line` explains them.
+    The days of one row in one year, as `application.runs.gates.Line` explains them.
     """
 
     earliest: date

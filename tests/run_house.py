@@ -18,8 +18,8 @@ from adapters.run_workers import crew_of
 from adapters.sealing import MasterKey
 from application.jobs import Job
 from application.ports import Change
-from application.runs import Planned, Runs
-from application.runs_pages import Members
+from application.runs.lifecycle import Planned, Runs
+from application.runs.pages import Members
 from domain.catalogue import Aggregate
 from domain.envelope import Commit
 from domain.events import Basis, Event

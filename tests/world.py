@@ -19,7 +19,7 @@ from adapters.settings import Settings
 from adapters.wiring import Backoffice, Schedule, read_bank_file
 from application import commands as c
 from application.money_in import StatementReport
-from application.runs import Planned
+from application.runs.lifecycle import Planned
 from application.take_commands import Answered, Sender, take_commands
 from application.work import Work
 from domain import bank_account

@@ -11,8 +11,8 @@ from typing import Any, Final, LiteralString, NamedTuple
 
 from adapters.postgres.database import Database
 from application.jobs import Job
-from application.runs_ports import Registered, Totals
-from application.runs_settle import ControlSource
+from application.runs.ports import Registered, Totals
+from application.runs.settle import ControlSource
 from domain.events import Event
 from domain.run import Control
 from domain.zorgkas_affiliation.happened import (

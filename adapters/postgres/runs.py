@@ -19,7 +19,7 @@ from adapters.postgres.database import READER, WRITER, Database
 from adapters.postgres.recorder import COPY_HEADER, COPY_TRAILER
 from adapters.postgres.unit import PostgresUnit
 from application.ports import Unit
-from application.runs_ports import (
+from application.runs.ports import (
     Chunk,
     ConnectionGone,
     Difference,
@@ -49,7 +49,7 @@ _PASSED_OVER: Final = struct.Struct("!hi16si16sii")
 
 class PostgresRunBook:
     """
-    Keeps `application.runs_ports.RunBook`. The statements that write run in the unit's own transaction.
+    Keeps `application.runs.ports.RunBook`. The statements that write run in the unit's own transaction.
 
     `stored` knows under which name the event table has an event's type.
     """

@@ -87,7 +87,7 @@ TOTALS: Final[LiteralString] = """
            coalesce(sum(events), 0)::int AS events, coalesce(sum(amount_cents), 0)::bigint AS amount_cents
     FROM run_chunks WHERE run = %s"""
 ITEMS: Final[LiteralString] = f"SELECT {_ITEM} FROM run_items WHERE run = %s AND ordinal > %s ORDER BY ordinal LIMIT %s"
-# What `application.runs_digest.item_digest` takes, field by field, of as many rows as make a page.
+# What `application.runs.digest.item_digest` takes, field by field, of as many rows as make a page.
 ITEM_DIGESTS: Final[LiteralString] = """
     SELECT max(ordinal), string_agg(
         sha256(int4send(ordinal) || uuid_send(stream) || int4send(version) || int4send(member_version)

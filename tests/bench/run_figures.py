@@ -19,7 +19,7 @@ from adapters.run_workers import crew_of
 from adapters.settings import Settings
 from adapters.wiring import Backoffice, Schedule
 from application.ports import Change
-from application.runs import Runs
+from application.runs.lifecycle import Runs
 from domain.decisions import Selected
 from domain.member import MEMBER
 from domain.zorgkas_affiliation.decided import close_year

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from application.runs_digest import PersonalInPlan, encode_decision
+from application.runs.digest import PersonalInPlan, encode_decision
 from domain.aggregates import AGGREGATES
 from domain.decisions import Selected
 from domain.member import BankAccountGiven, CmMembershipStarted, MemberRegistered

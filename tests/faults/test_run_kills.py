@@ -26,9 +26,9 @@ import pytest
 from adapters.postgres.database import READER, Database
 from adapters.run_workers import PlannersStopped, Processes
 from application import runs_plan
-from application.runs import Runs
-from application.runs_execute import LEASE_SECONDS, Worker
-from application.runs_ports import Item, OutcomeRow
+from application.runs.execute import LEASE_SECONDS, Worker
+from application.runs.lifecycle import Runs
+from application.runs.ports import Item, OutcomeRow
 from domain.envelope import Commit
 from domain.ids import StreamId, derived_key
 from tests.patience import PATIENCE_S

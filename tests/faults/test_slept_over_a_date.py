@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from adapters.memory import MemoryStore
-from application.runs import Runs
-from application.runs_pages import Members
-from application.runs_ports import Registered, Totals
-from application.runs_today import Did, run_due
+from application.runs.lifecycle import Runs
+from application.runs.pages import Members
+from application.runs.ports import Registered, Totals
+from application.runs.today import Did, run_due
 from domain.ids import StreamId
 from domain.member import MEMBER
 from domain.run import RUN

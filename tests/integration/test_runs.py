@@ -16,18 +16,18 @@ from adapters.postgres.database import OWNER, READER, WRITER, Database
 from adapters.postgres.ogms import take_one
 from adapters.run_workers import Processes
 from application.jobs import Candidate, Turn, by_name
-from application.runs import Runs
-from application.runs_execute import Tampered
-from application.runs_pages import Planning, Reached
-from application.runs_ports import RunKey
-from application.runs_refusals import (
+from application.runs.execute import Tampered
+from application.runs.lifecycle import Runs
+from application.runs.pages import Planning, Reached
+from application.runs.ports import RunKey
+from application.runs.refusals import (
     AnotherRunOpen,
     LawChanged,
     NoSuchJob,
     NoSuchRun,
     NothingToFollowUp,
 )
-from application.runs_show import PageTooLong, items_page, not_done_page, passed_over_page, show
+from application.runs.show import PageTooLong, items_page, not_done_page, passed_over_page, show
 from domain.decisions import Selected
 from domain.envelope import Commit
 from domain.ids import StreamId, derived_key
@@ -104,7 +104,7 @@ def test_planning_changes_nothing_but_the_plan(runs: Runs, database: Database) -
 def test_the_same_facts_give_the_same_plan_and_the_same_events_with_one_worker_or_three(
     make_database: Any, template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("application.runs_plan.PAGE_STREAMS", 300)
+    monkeypatch.setattr("application.runs.plan.PAGE_STREAMS", 300)
     told = []
     for workers in (1, 3):
         url = make_database(like=template)
@@ -399,8 +399,8 @@ def test_deciding_again_on_the_same_versions_gives_the_frozen_bytes(plain: Runs,
     """
     The proof behind the short cut: every decision of every item, made again, is the one that was frozen.
     """
-    from application.runs_digest import encode_decision
-    from application.runs_pages import load_page, ogm_of, turn_of
+    from application.runs.digest import encode_decision
+    from application.runs.pages import load_page, ogm_of, turn_of
 
     have_members(plain, 40)
     streams = {affiliation(n): owes(2024, 2025, missed=(2024, 2025) if n % 3 else (2024,)) for n in range(40)}

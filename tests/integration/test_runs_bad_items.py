@@ -13,14 +13,14 @@ import pytest
 
 from adapters.postgres.database import Database
 from application.jobs import Candidate, Turn, by_name
-from application.runs import Runs
-from application.runs_execute import Limits
-from application.runs_pages import TooManyReasons
-from application.runs_ports import Chunk, Totals
-from application.runs_refusals import (
+from application.runs.execute import Limits
+from application.runs.lifecycle import Runs
+from application.runs.pages import TooManyReasons
+from application.runs.ports import Chunk, Totals
+from application.runs.refusals import (
     TooManyParked,
 )
-from application.runs_show import items_page, not_done_page, passed_over_page, show
+from application.runs.show import items_page, not_done_page, passed_over_page, show
 from application.wording import because
 from domain.decisions import PassedOver, Selected
 from domain.envelope import Commit
@@ -145,7 +145,7 @@ def test_a_run_in_which_too_many_cannot_be_decided_does_not_start(plain: Runs) -
 
 
 def test_reasons_are_codes_and_not_sentences_about_one_member(plain: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("application.runs_pages._REASONS_MAX", 3)
+    monkeypatch.setattr("application.runs.pages._REASONS_MAX", 3)
 
     def talkative(candidate: Candidate, _turn: Turn, _law: Parameters) -> Any:
         return PassedOver(reason=str(candidate.stream), basis=Basis(rules=()))

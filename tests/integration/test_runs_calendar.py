@@ -16,9 +16,8 @@ import pytest
 
 from adapters.postgres.database import Database
 from adapters.postgres.runs import one_alarm
-from application.runs import Runs
-from application.runs_closing import HasARun, NotOver, close_date
-from application.runs_gates import (
+from application.runs.closing import HasARun, NotOver, close_date
+from application.runs.gates import (
     EarlierJobMissing,
     NotToday,
     OtherDate,
@@ -28,7 +27,8 @@ from application.runs_gates import (
     line_of,
     short_of_statements,
 )
-from application.runs_today import run_due, today
+from application.runs.lifecycle import Runs
+from application.runs.today import run_due, today
 from domain.parameters import NotChecked
 from domain.run import Closing, RunDateClosed
 from domain.run_refusals import AnotherClosing

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from adapters.postgres.looking import WORKLISTS
 from console.__main__ import backoffice
-from console.answers import ANSWERS, json_schema
+from console.answers.every import ANSWERS, json_schema
 from tests.cli import ROOT, schema_path
 
 DOCS = ROOT / "docs"

@@ -15,7 +15,7 @@ import click
 import pytest
 from jsonschema import Draft202012Validator
 
-from console.answers import ANSWERS
+from console.answers.every import ANSWERS
 from formats.contract import contract
 from tests.cli import Cli, schema_path
 from tests.consumer_material import Out, send

@@ -20,8 +20,8 @@ from click.testing import CliRunner
 
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.programs import SYSTEM_PLACE
-from console.demo import demo_command
-from console.demo_end import ControlTold, Demonstrated
+from console.demo.command import demo_command
+from console.demo.end import ControlTold, Demonstrated
 from formats.agency_report import read_report
 from formats.bank_file import read_statements
 from formats.jsonl import read_lines
@@ -166,7 +166,7 @@ def test_a_difference_is_named_and_is_the_exit_code(shown, monkeypatch, tmp_path
     differs = ControlTold(where="money", name="cents: statements = places", expected=100, actual=99)
     told = msgspec.convert({**shown, "agrees": False, "differences": [msgspec.to_builtins(differs)]}, Demonstrated)
     monkeypatch.setenv("BACKOFFICE_HOME", str(tmp_path))
-    monkeypatch.setattr("console.demo.demonstrate", lambda *_, **__: told)
+    monkeypatch.setattr("console.demo.command.demonstrate", lambda *_, **__: told)
     result = CliRunner().invoke(demo_command, [])
     assert result.exit_code == 1
     assert "cents: statements = places" in result.stdout

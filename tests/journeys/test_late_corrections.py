@@ -10,7 +10,7 @@ import pytest
 
 from adapters.postgres.looking import worklists
 from application import commands as c
-from application.runs_today import today
+from application.runs.today import today
 from domain.ids import Kind, MemberId, belonging_to
 from domain.payments import bank_movement_id
 from domain.zorgkas_affiliation.remembered import AFFILIATION

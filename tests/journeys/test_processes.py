@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from application.runs_execute import Limits
+from application.runs.execute import Limits
 from tests.cli import Cli, schema_path
 from tests.patience import PATIENCE_S, eventually
 from tests.world import World, paid

@@ -13,9 +13,9 @@ import pytest
 
 from adapters.agency_files import NothingToReport, controls_of_file, write_agency_file
 from adapters.postgres.database import Database
-from application.runs import Runs
-from application.runs_show import passed_over_page, show
-from application.runs_today import run_due, today
+from application.runs.lifecycle import Runs
+from application.runs.show import passed_over_page, show
+from application.runs.today import run_due, today
 from domain.events import Event
 from domain.ids import Kind, StreamId, derived_id
 from domain.member import MEMBER

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from application.explaining import Sentence, by_day
-from application.runs_closing import words_of
+from application.runs.closing import words_of
 from domain.run import RunDateClosed
 
 

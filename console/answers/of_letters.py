@@ -1,5 +1,5 @@
 """
-What the `letters` commands answer with `--json`; see `console.answers`.
+What the `letters` commands answer with `--json`; see `console.answers.every`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from adapters.postgres.looking_at_letters import LetterView
-from console.answer import Answer
+from console.answers.answer import Answer
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):

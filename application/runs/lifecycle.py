@@ -15,10 +15,10 @@ from typing import Final, cast
 
 from application.jobs import Job
 from application.ports import Change, EventStore, Progress, Unit
-from application.runs_closing import closing_of
-from application.runs_crew import Crew, Meanwhile, planned_pages, workers_for
-from application.runs_execute import CHUNK_ITEMS, Limits, Tampered, Worker, chunks_of
-from application.runs_gates import (
+from application.runs.closing import closing_of
+from application.runs.crew import Crew, Meanwhile, planned_pages, workers_for
+from application.runs.execute import CHUNK_ITEMS, Limits, Tampered, Worker, chunks_of
+from application.runs.gates import (
     Calendar,
     EarlierJobMissing,
     Line,
@@ -30,13 +30,13 @@ from application.runs_gates import (
     line_of,
     line_on,
 )
-from application.runs_pages import UNDECIDED, Members, PagePlanner, Planning, Reached
-from application.runs_plan import Frozen, Planner, Seen, candidates_of, digest_again, run_id
-from application.runs_ports import Registered, RunBook, RunKey, Totals
-from application.runs_records import Planned, commit_of
-from application.runs_records import executed as record_executed
-from application.runs_records import planned as record_planned
-from application.runs_refusals import (
+from application.runs.pages import UNDECIDED, Members, PagePlanner, Planning, Reached
+from application.runs.plan import Frozen, Planner, Seen, candidates_of, digest_again, run_id
+from application.runs.ports import Registered, RunBook, RunKey, Totals
+from application.runs.records import Planned, commit_of
+from application.runs.records import executed as record_executed
+from application.runs.records import planned as record_planned
+from application.runs.refusals import (
     AnotherRunOpen,
     LawChanged,
     NoSuchJob,
@@ -45,7 +45,7 @@ from application.runs_refusals import (
     PlannedMeanwhile,
     TooManyParked,
 )
-from application.runs_settle import ControlSource, own_controls
+from application.runs.settle import ControlSource, own_controls
 from domain import run as runs
 from domain.events import Used
 from domain.ids import StreamId

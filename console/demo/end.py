@@ -12,9 +12,9 @@ from uuid import UUID
 import msgspec
 
 from application.explaining import Sources, explain
-from console.answer import Answer
-from console.demo_fund import DemoFund
-from console.demo_topics import TopicTold
+from console.answers.answer import Answer
+from console.demo.fund import DemoFund
+from console.demo.topics import TopicTold
 from console.output import euros, facts, heading, out, table, thousands
 from domain.ids import StreamId, owner_of
 from domain.run import Control

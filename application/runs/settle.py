@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from application.jobs import Job
-from application.runs_ports import Registered, RunBook, Totals
+from application.runs.ports import Registered, RunBook, Totals
 from domain.run import Control
 
 #: Figures of others that must agree with the run: read models, letters, payment files. They catch up before they count.

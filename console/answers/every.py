@@ -27,10 +27,10 @@ from application.explaining import Explanation
 from application.money_in import StatementReport
 from application.suggesting import Suggestion
 from application.take_commands import Answered
-from console.answer import Answer
-from console.answers_of_kafka import ANSWERS_OF_KAFKA
-from console.answers_of_letters import LetterList, LetterMade, LettersMade, Proved
-from console.answers_of_runs import (
+from console.answers.answer import Answer
+from console.answers.of_kafka import ANSWERS_OF_KAFKA
+from console.answers.of_letters import LetterList, LetterMade, LettersMade, Proved
+from console.answers.of_runs import (
     AgencyFile,
     DateClosed,
     Executed,
@@ -41,8 +41,8 @@ from console.answers_of_runs import (
     Settled,
     Worked,
 )
-from console.answers_of_statements import StatementList, StatementMoved
-from console.demo_end import Demonstrated
+from console.answers.of_statements import StatementList, StatementMoved
+from console.demo.end import Demonstrated
 
 
 class Failed(Answer, frozen=True, kw_only=True):

@@ -22,8 +22,8 @@ from adapters.whole_files import write_whole
 from adapters.wiring import Backoffice, read_bank_file
 from application.commands import AnyCommand
 from application.money_in import StatementReport
-from application.runs_ports import Totals
-from application.runs_records import Planned
+from application.runs.ports import Totals
+from application.runs.records import Planned
 from application.take_commands import Sender, take_commands
 from application.work import Work
 from domain import bank_account

@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from adapters.postgres.relay_positions import RelayPositions
     from adapters.wiring import Backoffice
-    from console.demo_telling import Teller
+    from console.demo.telling import Teller
 
 
 class TopicTold(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 Planning: everyone is looked at once, in id order, and what would happen to each is frozen; nothing else changes.
 
 It is one transaction, written page by page by one process: a planner that is killed leaves nothing, and memory does not
-grow with the fund. Others may make the pages (`application.runs_crew`).
+grow with the fund. Others may make the pages (`application.runs.crew`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 
 from application.jobs import Job
 from application.ports import EventStore, Unit
-from application.runs_digest import PlanDigest, item_digest
-from application.runs_pages import Members, PagePlan, Planning, Reached
-from application.runs_ports import Item, Reason, Registered, RunBook, RunKey
+from application.runs.digest import PlanDigest, item_digest
+from application.runs.pages import Members, PagePlan, Planning, Reached
+from application.runs.ports import Item, Reason, Registered, RunBook, RunKey
 from domain.events import Used
 from domain.ids import Kind, StreamId, belonging_to, derived_id
 

@@ -10,7 +10,7 @@ import msgspec
 
 from application.chain_views import Discarded, GapView, Obstacle
 from application.money_in import StatementReport
-from console.answer import Answer
+from console.answers.answer import Answer
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from domain.ids import Kind, StreamId, derived_id, derived_key
 from domain.run import RUN, Closing, RunDateClosed
 
 if TYPE_CHECKING:
-    from application.runs import Runs
+    from application.runs.lifecycle import Runs
 
 _WORDS: Final[dict[Closing, str]] = {
     "not_ours": "was not ours",

@@ -23,8 +23,8 @@ from domain.errors import Refused
 
 if TYPE_CHECKING:
     from adapters.wiring import Backoffice
-    from console.demo_end import Demonstrated
-    from console.demo_telling import Teller
+    from console.demo.end import Demonstrated
+    from console.demo.telling import Teller
 
 _MARK: Final = "MADE-BY-BACKOFFICE-DEMO"
 _SAYS: Final = "Everything in this folder is made up. `backoffice demo` wipes it and begins again.\n"
@@ -53,7 +53,7 @@ def demo_command(asked: Asked, members: int, seed: int, kafka: bool) -> None:
     Example: ./backoffice demo --kafka
     """
     from adapters.settings import Settings, make_home
-    from console.demo_end import show
+    from console.demo.end import show
 
     home = Settings.from_environment({"BACKOFFICE_HOME": os.environ.get("BACKOFFICE_HOME", "")}).home
     make_home(home)
@@ -68,8 +68,8 @@ def demonstrate(folder: Path, *, members: int, seed: int, kafka: bool = False) -
     Let the made-up fund live from January 2024 to November 2026, and tell what came of it. Raises NotADemoFolder.
     """
     from adapters.whole_files import one_at_a_time
-    from console.demo_telling import Teller
-    from console.demo_topics import topics_that_fill
+    from console.demo.telling import Teller
+    from console.demo.topics import topics_that_fill
 
     began = time.monotonic()
     teller = Teller()
@@ -91,9 +91,9 @@ def _live(
     backoffice: Backoffice, folder: Path, teller: Teller, *, members: int, seed: int, began: float
 ) -> Demonstrated:
     from adapters.synthetic.people import newcomers
-    from console.demo_end import conclude
-    from console.demo_fund import DemoFund
-    from console.demo_year import Year
+    from console.demo.end import conclude
+    from console.demo.fund import DemoFund
+    from console.demo.year import Year
 
     fund = DemoFund(backoffice, folder, seed=seed, opened_on=_BEGINS)
     people = list(newcomers(members, seed=seed, known_on=_BEGINS))

@@ -1,5 +1,5 @@
 """
-What a run refuses, beyond what `domain.run` and `application.runs_gates` say: one sentence each.
+What a run refuses, beyond what `domain.run` and `application.runs.gates` say: one sentence each.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from adapters.synthetic.bank import (
 from adapters.synthetic.people import Newcomer, account_of, name_of
 from application import commands as c
 from application.wording import euros
-from console.demo_fund import DemoFund, RunDone
-from console.demo_telling import Teller
+from console.demo.fund import DemoFund, RunDone
+from console.demo.telling import Teller
 from console.output import count, thousands
 from domain.ids import StreamId, derived_key, owner_of
 from domain.member import MEMBER

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from application.runs_ports import RunKey, Totals
+from application.runs.ports import RunKey, Totals
 from domain import run as runs
 from domain.envelope import Commit
 from domain.events import Basis, Used

@@ -13,10 +13,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from application.runs import Runs
-from application.runs_closing import closing_of, words_of
-from application.runs_gates import Entry, Line, business_date_for, short_of_statements
-from application.runs_ports import Registered
+from application.runs.closing import closing_of, words_of
+from application.runs.gates import Entry, Line, business_date_for, short_of_statements
+from application.runs.lifecycle import Runs
+from application.runs.ports import Registered
 from domain.errors import BackofficeError, NotFound, Refused
 from domain.ids import StreamId
 from domain.run import RunState

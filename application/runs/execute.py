@@ -15,10 +15,10 @@ import msgspec
 from application.defects import error_code
 from application.jobs import Candidate, Job
 from application.ports import Change, EventStore, Loaded, Unit, WrittenMeanwhile
-from application.runs_digest import decision_decoder, encode_decision
-from application.runs_pages import Members, ogm_of, turn_of
-from application.runs_plan import digest_of
-from application.runs_ports import Chunk, Item, Outcome, OutcomeRow, Registered, RunBook, Totals
+from application.runs.digest import decision_decoder, encode_decision
+from application.runs.pages import Members, ogm_of, turn_of
+from application.runs.plan import digest_of
+from application.runs.ports import Chunk, Item, Outcome, OutcomeRow, Registered, RunBook, Totals
 from domain.decisions import PassedOver, Selected
 from domain.envelope import Commit
 from domain.errors import Refused, Unavailable

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
-from application.runs import Runs
-from application.runs_digest import events_of
-from application.runs_pages import UNDECIDED
-from application.runs_ports import Difference, Item, NotSelected, OutcomeRow, Registered, Totals
+from application.runs.digest import events_of
+from application.runs.lifecycle import Runs
+from application.runs.pages import UNDECIDED
+from application.runs.ports import Difference, Item, NotSelected, OutcomeRow, Registered, Totals
 from domain.errors import Refused
 from domain.events import Basis
 from domain.ids import MemberId, StreamId, belonging_to, owner_of

@@ -1,5 +1,5 @@
 """
-What the `run` commands answer with `--json`; see `console.answers`.
+What the `run` commands answer with `--json`; see `console.answers.every`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 
 from adapters.postgres.looking import RunLine
-from application.runs_ports import Totals
-from application.runs_show import ItemView, PassedOverView, RunView
-from console.answer import Answer
+from application.runs.ports import Totals
+from application.runs.show import ItemView, PassedOverView, RunView
+from console.answers.answer import Answer
 from domain.run import Control
 
 

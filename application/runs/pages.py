@@ -15,8 +15,8 @@ import msgspec
 from application.defects import error_code
 from application.jobs import Candidate, Job, Turn
 from application.ports import EventStore, Loaded
-from application.runs_digest import encode_basis, encode_decision, item_digest, passed_over_facts
-from application.runs_ports import Item, NotSelected, RunBook, RunKey
+from application.runs.digest import encode_basis, encode_decision, item_digest, passed_over_facts
+from application.runs.ports import Item, NotSelected, RunBook, RunKey
 from domain.catalogue import Aggregate
 from domain.decisions import PassedOver, Selected
 from domain.errors import Refused

@@ -1,5 +1,5 @@
 """
-What the commands around Kafka answer with `--json`; see `console.answers`.
+What the commands around Kafka answer with `--json`; see `console.answers.every`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from console.answer import Answer
+from console.answers.answer import Answer
 
 
 class Relayed(Answer, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from application.runs_ports import Item, NotSelected, Reason, RunKey
+from application.runs.ports import Item, NotSelected, Reason, RunKey
 from domain.catalogue import Aggregate
 from domain.decisions import Selected
 from domain.errors import BackofficeError

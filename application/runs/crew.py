@@ -11,9 +11,9 @@ from itertools import chain, islice
 from typing import Final, Protocol
 
 from application.ports import Progress
-from application.runs_execute import Limits
-from application.runs_pages import PagePlan, PagePlanner, Planning, Reached
-from application.runs_ports import Registered
+from application.runs.execute import Limits
+from application.runs.pages import PagePlan, PagePlanner, Planning, Reached
+from application.runs.ports import Registered
 from domain.ids import StreamId
 
 #: Pages that one process plans before it asks for help; and from how many items on help pays.

@@ -1,0 +1,3 @@
+"""
+What `--json` answers: one record per command, all of them in `every`.
+"""
