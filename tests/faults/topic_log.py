@@ -111,6 +111,8 @@ def _end(consumer: Consumer, place: TopicPartition) -> int:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
+            # The client would believe for minutes what it heard while there was no leader, so it hears it anew.
+            consumer.list_topics(place.topic, timeout=PATIENCE_S)
             _, end = consumer.get_watermark_offsets(place, timeout=PATIENCE_S)
         except KafkaException:
             if time.monotonic() > deadline:
