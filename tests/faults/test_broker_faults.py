@@ -178,9 +178,8 @@ def test_the_planted_defect_no_look_at_what_was_taken_is_caught_by_the_same_comp
 
 def sent_twice_after_a_pause(kafka: Kafka) -> bool:
     before = len(affiliations(kafka.address))
-    eventually(
-        lambda: len(affiliations(kafka.address)) > before
-    )  # a relay that still gets over the last pause sends nothing
+    # A relay that is still getting over the last pause sends nothing that could be sent twice.
+    eventually(lambda: len(affiliations(kafka.address)) > before)
     with broken(kafka, "pause", seconds=LONG_S):
         pass
     log = affiliations(kafka.address)
