@@ -92,7 +92,7 @@ class Runs:
         """
         Freeze who is selected and what would happen to each, and why not to the others; nothing else changes.
 
-        The plan is the same whatever the number of workers; without one, as many as pay. Raises what `runs_gates`
+        The plan is the same whatever the number of workers; without one, as many as pay. Raises what `gates`
         refuses, NoValue or NotChecked for the law, AnotherRunOpen, NothingToFollowUp.
         """
         work = self.job(job)

@@ -25,7 +25,7 @@ import pytest
 
 from adapters.postgres.database import READER, Database
 from adapters.run_workers import PlannersStopped, Processes
-from application import runs_plan
+from application.runs import plan as runs_plan
 from application.runs.execute import LEASE_SECONDS, Worker
 from application.runs.lifecycle import Runs
 from application.runs.ports import Item, OutcomeRow
