@@ -33,11 +33,13 @@ class Known(NamedTuple):
     """
     What was looked up for a batch of movements: affiliations by the OGM given out, and by the payer's account.
 
-    Those of an account are the keys of a dict, in order: one account may pay for thousands.
+    Those of an account are the keys of a dict, in order: one account may pay for thousands. `erased` are the ones for
+    whom no payment can be recorded any more, because their personal data were erased (docs/decisions/0007).
     """
 
     by_ogm: Mapping[str, StreamId]
     by_account: dict[str, dict[StreamId, None]]
+    erased: Collection[StreamId] = frozenset()
 
     def payers(self, movement: Movement) -> Collection[StreamId]:
         return self.by_account.get(movement.counterparty_iban, ()) if movement.counterparty_iban else ()
@@ -71,10 +73,13 @@ def match_money_in(movement: Movement, known: Known, state_of: StateOf) -> Match
     named = known.by_ogm.get(ogm) if ogm else None
     payers = known.payers(movement)
     if named is not None:
+        if named in known.erased:
+            return "payer_erased"
         if named in payers or state_of(named).open_years() or state_of(named).credit_cents < 0:
             return Match(named, "ogm")
         return "nothing_open"
-    exact = [payer for payer in payers if _opens_exactly(state_of(payer), movement.amount_cents)]
+    amount = movement.amount_cents
+    exact = [payer for payer in payers if payer not in known.erased and _opens_exactly(state_of(payer), amount)]
     if len(exact) == 1:
         return Match(exact[0], "amount_and_iban")
     if exact:

@@ -9,7 +9,7 @@ kept.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -23,7 +23,7 @@ from domain import bank_account, bank_movement
 from domain.bank_account import BANK_ACCOUNT
 from domain.bank_movement import BANK_MOVEMENT
 from domain.errors import BackofficeError
-from domain.ids import Kind, MemberId, StreamId, belonging_to, derived_key
+from domain.ids import Kind, MemberId, StreamId, belonging_to, derived_key, owner_of
 from domain.money import Cents
 from domain.parameters import Parameters
 from domain.payments import Movement, Statement, bank_account_id, bank_movement_id
@@ -49,6 +49,11 @@ class Lookups(Protocol):
     def affiliations_by_ogm(self, ogms: Sequence[str]) -> Mapping[str, StreamId]: ...
 
     def members_by_account(self, ibans: Sequence[str]) -> Mapping[str, Sequence[MemberId]]: ...
+
+    def erased(self, members: Collection[MemberId]) -> Collection[MemberId]:
+        """
+        Return those of them whose personal data were erased.
+        """
 
 
 class WaitingFiles(Protocol):
@@ -266,7 +271,11 @@ class _Chunk:
         }
         for iban in ibans & self._seen.keys():
             by_account.setdefault(iban, {}).update(self._seen[iban])
-        return Known(by_ogm=self._money.lookups.affiliations_by_ogm(sorted(ogms)), by_account=by_account)
+        by_ogm = self._money.lookups.affiliations_by_ogm(sorted(ogms))
+        found = {*by_ogm.values(), *(stream for payers in by_account.values() for stream in payers)}
+        gone = self._money.lookups.erased({owner_of(stream) for stream in found})
+        erased = {belonging_to(member, Kind.ZORGKAS_AFFILIATION) for member in gone}
+        return Known(by_ogm=by_ogm, by_account=by_account, erased=erased)
 
     def _state(self, stream: StreamId) -> Affiliation:
         return self._work.state(AFFILIATION, stream)

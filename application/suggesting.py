@@ -8,7 +8,7 @@ swapped; an account that is known for a member; an amount that is exactly what i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -55,6 +55,8 @@ class Known(Protocol):
 
     def members_by_account(self, ibans: Sequence[str]) -> Mapping[str, Sequence[MemberId]]: ...
 
+    def erased(self, members: Collection[MemberId]) -> Collection[MemberId]: ...
+
 
 def suggest(
     held: MovementHeld,
@@ -65,6 +67,8 @@ def suggest(
 ) -> list[Suggestion]:
     """
     Return suggestions, the most likely first. `same_amount` gives who opens exactly an amount, at most so many.
+
+    Nobody is suggested whose personal data were erased: no payment can be recorded for them.
     """
     why: dict[StreamId, list[str]] = {}
     for reason, stream in _by_communication(held.communication, known):
@@ -75,6 +79,9 @@ def suggest(
     exactly = list(same_amount(held.amount_cents, SAME_AMOUNT_MAX + 1)) if held.amount_cents > 0 else []
     if len(exactly) <= SAME_AMOUNT_MAX:
         why.update({stream: [] for stream in exactly if stream not in why})
+    if held.amount_cents > 0:
+        gone = known.erased({owner_of(stream) for stream in why})
+        why = {stream: reasons for stream, reasons in why.items() if owner_of(stream) not in gone}
     states = state_of(list(why))
     suggestions = [_suggestion(stream, reasons, states[stream], held.amount_cents) for stream, reasons in why.items()]
     return sorted(suggestions, key=lambda each: (-each.weight, each.member))

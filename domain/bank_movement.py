@@ -32,6 +32,7 @@ HeldBecause = Literal[
     "money_out",
     "reversal_without_original",
     "not_our_member",
+    "payer_erased",
 ]
 ExplainedAs = Literal["bank_costs", "own_transfer", "refund_paid", "other"]
 

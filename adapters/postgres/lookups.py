@@ -4,13 +4,14 @@ What payment matching looks up, in the read models, brought up to the last recor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from adapters.postgres.database import READER, Database
+from adapters.postgres.database import READER, WRITER, Database
 from domain.ids import MemberId, StreamId
 
 _BY_OGM = "SELECT ogm, stream FROM rm_letters.letter WHERE ogm = ANY(%s)"
 _BY_ACCOUNT = "SELECT DISTINCT digest, member FROM rm_payments.known_account WHERE digest = ANY(%s) ORDER BY member"
+_ERASED = "SELECT owner FROM member_keys WHERE owner = ANY(%s) AND erased_at IS NOT NULL"
 
 
 class PostgresLookups:
@@ -43,3 +44,9 @@ class PostgresLookups:
             for digest, member in cursor.execute(_BY_ACCOUNT, [list(by_digest)]).fetchall():
                 found.setdefault(by_digest[bytes(digest)], []).append(member)
         return found
+
+    def erased(self, members: Collection[MemberId]) -> Collection[MemberId]:
+        if not members:
+            return ()
+        with self._database.session(WRITER) as session, session.cursor() as cursor:  # others may not read that table
+            return {member for (member,) in cursor.execute(_ERASED, [list(members)]).fetchall()}

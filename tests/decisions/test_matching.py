@@ -58,6 +58,17 @@ def test_without_a_number_all_of_the_account_are_looked_at_and_one_that_fits_is_
     assert match_money_in(movement, known, lambda _stream: owing(5_300)) == "several_candidates"
 
 
+def test_money_of_who_was_erased_is_for_a_person_by_number_or_account() -> None:
+    named, exact = paid(OGM, 10_000, value_date=DAY), paid("zorgpremie", 5_300, value_date=DAY)
+    known = one_account_for_all()._replace(erased={THOUSANDS[7], THOUSANDS[8]})
+    assert match_money_in(named, known, lambda _stream: owing(10_000)) == "payer_erased"
+
+    def state_of(stream: StreamId) -> Affiliation:
+        return owing(5_300 if stream in THOUSANDS[8:10] else 10_000)
+
+    assert match_money_in(exact, known, state_of) == Match(THOUSANDS[9], "amount_and_iban")
+
+
 # --- What a bank may send instead of a communication that we gave out -------------------------------------------------
 
 STRANGER = "BE43068999999501"

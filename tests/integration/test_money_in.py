@@ -15,7 +15,7 @@ from application import commands as c
 from application.explaining import Sources, explain
 from console.show import since_owed_back
 from domain.bank_account import AccountNotOpened, BalanceDoesNotFollow, StatementContradicts
-from domain.ids import Kind, belonging_to
+from domain.ids import Kind, belonging_to, owner_of
 from domain.money import Cents
 from domain.payments import Iban, Movement, bank_movement_id
 from domain.zorgkas_affiliation.remembered import AFFILIATION
@@ -185,6 +185,30 @@ def test_what_is_not_safe_goes_to_the_worklist_with_its_reason(fund, communicati
     report = fund.bank(date(2025, 3, 3), [paid(communication, cents, value_date=date(2025, 3, 3))])
     assert report.totals.by_reason == {because: 1}
     assert held(fund) == [(because, "open", cents)]
+    assert_every_cent_has_a_place(fund)
+
+
+def test_money_of_who_was_erased_waits_for_a_person_and_that_of_the_others_is_taken(fund):
+    day = date(2025, 3, 3)
+    gone, others = owner_of(fund.asked("invitation", 2025)[0][0]), fund.ogms[1:]
+    fund.backoffice.store.erase(gone)
+    report = fund.bank(day, [paid(ogm, 6400, value_date=day) for ogm in fund.ogms])
+    assert (report.totals.allocated, report.totals.by_reason) == (len(others), {"payer_erased": 1})
+    assert open_cents(fund, gone) == 6400
+    assert held(fund) == [("payer_erased", "open", 6400)]
+    assert_every_cent_has_a_place(fund)
+
+
+def test_money_that_the_bank_takes_back_of_who_was_erased_since_is_taken_back(fund):
+    first, later = date(2025, 3, 3), date(2025, 3, 10)
+    gone = owner_of(fund.asked("invitation", 2025)[0][0])
+    fund.bank(first, [paid(fund.ogms[0], 6400, value_date=first)])
+    fund.backoffice.store.erase(gone)
+    back = msgspec.structs.replace(
+        paid(fund.ogms[0], -6400, value_date=later), reversal="return", reversal_reason="AC04"
+    )
+    report = fund.bank(later, [back])
+    assert (report.totals.reversed, open_cents(fund, gone)) == (1, 6400)
     assert_every_cent_has_a_place(fund)
 
 
