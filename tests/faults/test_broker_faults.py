@@ -1,8 +1,8 @@
 """
 The broker killed, paused and without room on its disk, while writers write and two members of a group come and go.
 
-BACKOFFICE_BROKER_FAULTS sets how many faults, of which two in three are kills and one is a pause (30 at night: 20 and 10),
-BACKOFFICE_SEED which ones and when. What stands in the topics is checked by a client that is not ours against the event
+BACKOFFICE_TEST_BROKER_FAULTS sets how many faults, of which two in three are kills and one is a pause (30 at night: 20 and 10),
+BACKOFFICE_TEST_SEED which ones and when. What stands in the topics is checked by a client that is not ours against the event
 table, and what the members made of it against the store's own read model. The planted defect must be caught by the same.
 """
 
@@ -36,8 +36,8 @@ from tests.faults.relays import Plan, RelayProcess, Writer, verdict
 from tests.faults.topic_log import Found
 from tests.patience import PATIENCE_S, eventually
 
-FAULTS = int(os.environ.get("BACKOFFICE_BROKER_FAULTS", "6"))
-SEED = int(os.environ.get("BACKOFFICE_SEED", "20261128"))
+FAULTS = int(os.environ.get("BACKOFFICE_TEST_BROKER_FAULTS", "6"))
+SEED = int(os.environ.get("BACKOFFICE_TEST_SEED", "20261128"))
 PAUSE_S = 0.05
 #: Longer than the deadline of a page, and longer than a member may be silent: what was sent is sent again.
 LONG_S = 4.5

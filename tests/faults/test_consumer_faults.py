@@ -1,7 +1,7 @@
 """
 Consumers are killed, stopped and woken, and lose their database and their broker: every message counts exactly once.
 
-`BACKOFFICE_KILLS` sets how many kills. The planted defects (the offset before the effect, no look at what was taken) must
+`BACKOFFICE_TEST_KILLS` sets how many kills. The planted defects (the offset before the effect, no look at what was taken) must
 be caught by the same checker.
 """
 
@@ -45,8 +45,8 @@ from tests.faults.members import BATCHES, SOON_GONE
 from tests.patience import PATIENCE_S, eventually
 from tests.servers import FAST, SessionFolder
 
-KILLS = int(os.environ.get("BACKOFFICE_KILLS", "40"))
-SEED = int(os.environ.get("BACKOFFICE_SEED", "20261121"))
+KILLS = int(os.environ.get("BACKOFFICE_TEST_KILLS", "40"))
+SEED = int(os.environ.get("BACKOFFICE_TEST_SEED", "20261121"))
 PARTITIONS = 2
 #: A member that is killed and started again is the same one for the group: nobody waits until it is declared dead.
 THE_SAME = {"session_timeout_ms": 10_000, "heartbeat_interval_ms": 1_000, "group_instance_id": "one"}

@@ -1,7 +1,7 @@
 """
 Projectors and bank imports are killed with SIGKILL at moments drawn by a seed: nothing is lost, nothing counts twice.
 
-`BACKOFFICE_KILLS` sets how many kills. The planted defect (the position moved before the rows) must be caught by the same
+`BACKOFFICE_TEST_KILLS` sets how many kills. The planted defect (the position moved before the rows) must be caught by the same
 harness.
 """
 
@@ -25,8 +25,8 @@ from projections.premium_account import PremiumAccount
 from tests.patience import PATIENCE_S
 from tests.world import World, paid
 
-KILLS = int(os.environ.get("BACKOFFICE_KILLS", "40"))
-SEED = int(os.environ.get("BACKOFFICE_SEED", "20261121"))
+KILLS = int(os.environ.get("BACKOFFICE_TEST_KILLS", "40"))
+SEED = int(os.environ.get("BACKOFFICE_TEST_SEED", "20261121"))
 BATCH_EVENTS = 20
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.world", "tests.faults.test_projector_and_import_kills"])

@@ -1,7 +1,7 @@
 """
 The relay under faults on a real broker: nothing lost, every copy the same, order kept, the chain without a gap.
 
-BACKOFFICE_RELAY_KILLS sets how many kills and stops (more at night), BACKOFFICE_SEED which ones. What is checked is read by
+BACKOFFICE_TEST_RELAY_KILLS sets how many kills and stops (more at night), BACKOFFICE_TEST_SEED which ones. What is checked is read by
 a client that is not ours, from offset 0, against the event table. The planted defect must be caught by the same checker.
 The broker itself is killed, paused and filled in `test_broker_faults.py`.
 """
@@ -31,8 +31,8 @@ from tests.faults.relays import Plan, RelayProcess, Writer, publish_the_rest, re
 from tests.faults.topic_log import Found
 from tests.patience import PATIENCE_S, eventually
 
-KILLS = int(os.environ.get("BACKOFFICE_RELAY_KILLS", "12"))
-SEED = int(os.environ.get("BACKOFFICE_SEED", "20261122"))
+KILLS = int(os.environ.get("BACKOFFICE_TEST_RELAY_KILLS", "12"))
+SEED = int(os.environ.get("BACKOFFICE_TEST_SEED", "20261122"))
 
 
 def kill_relays(

@@ -1,7 +1,7 @@
 """
 Planners and workers of runs are killed with SIGKILL at moments drawn by a seed; what is recorded is the same.
 
-`BACKOFFICE_KILLS` sets how many kills (40 here; releases take 500). Each promise has a planted defect that the same
+`BACKOFFICE_TEST_KILLS` sets how many kills (40 here; releases take 500). Each promise has a planted defect that the same
 harness must catch, or its silence would prove nothing.
 """
 
@@ -34,8 +34,8 @@ from domain.ids import StreamId, derived_key
 from tests.patience import PATIENCE_S
 from tests.run_house import ANN, BERT, events_of_members, have_members, open_runs
 
-KILLS = int(os.environ.get("BACKOFFICE_KILLS", "40"))
-SEED = int(os.environ.get("BACKOFFICE_SEED", "20261121"))
+KILLS = int(os.environ.get("BACKOFFICE_TEST_KILLS", "40"))
+SEED = int(os.environ.get("BACKOFFICE_TEST_SEED", "20261121"))
 DAY = date(2026, 1, 20)
 MEMBERS = 2_400
 PART_SECONDS = 0.02

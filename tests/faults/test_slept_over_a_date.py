@@ -2,7 +2,7 @@
 A machine that is off for 1, 2, 7 or 40 days, from any day of the year: it does the same as one that was never off, or
 stops for a person; it never does anything early, twice, out of order or dated back.
 
-The register of runs stands in memory here, so that a whole year takes milliseconds; `BACKOFFICE_OUTAGES=1460` takes all.
+The register of runs stands in memory here, so that a whole year takes milliseconds; `BACKOFFICE_TEST_OUTAGES=1460` takes all.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from schedulers.jobs import JOBS
 from schedulers.legal_calendar import LEGAL_CALENDAR
 from tests.run_house import LAW
 
-SEED = int(os.environ.get("BACKOFFICE_SEED", "20261121"))
-OUTAGES = int(os.environ.get("BACKOFFICE_OUTAGES", "60"))
+SEED = int(os.environ.get("BACKOFFICE_TEST_SEED", "20261121"))
+OUTAGES = int(os.environ.get("BACKOFFICE_TEST_OUTAGES", "60"))
 FIRST, LAST = date(2026, 1, 1), date(2026, 12, 31)
 LENGTHS = (1, 2, 7, 40)
 ALL = [(FIRST + timedelta(days=day), length) for day in range(365) for length in LENGTHS]

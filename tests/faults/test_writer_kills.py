@@ -1,7 +1,7 @@
 """
 Writers killed at random moments, sessions ended under them, answers lost on their way: nothing lost, nothing doubled.
 
-BACKOFFICE_KILLS sets how many kills (60 here, more at night), BACKOFFICE_SEED which ones. The planted defect must be
+BACKOFFICE_TEST_KILLS sets how many kills (60 here, more at night), BACKOFFICE_TEST_SEED which ones. The planted defect must be
 caught by the very same run.
 """
 
@@ -32,8 +32,8 @@ from tests.faults.writers import KEY, Plan, answered, number_of, start, streams_
 from tests.patience import PATIENCE_S, eventually
 from tests.small_aggregate import COUNTER, Counted, change, command_id, commit, counted, counter
 
-KILLS = int(os.environ.get("BACKOFFICE_KILLS", "60"))
-SEED = int(os.environ.get("BACKOFFICE_SEED", "20260430"))
+KILLS = int(os.environ.get("BACKOFFICE_TEST_KILLS", "60"))
+SEED = int(os.environ.get("BACKOFFICE_TEST_SEED", "20260430"))
 WRITERS = 4
 
 
