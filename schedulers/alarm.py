@@ -7,6 +7,7 @@ It may be stopped, started twice, or sleep through a week: what is not closed st
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from types import FrameType
 from typing import Final, Protocol
 
+from apscheduler.events import EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -99,7 +101,8 @@ class AlarmClock:
 
     def run(self) -> None:
         """
-        Ring now and every minute until the process is told to stop; a run that is under way is finished first.
+        Ring now and every minute until the process is told to stop; a run that is under way is finished first, also
+        when that is the first ring's.
 
         Raises ClockWentBack, ClockFarAhead, also when the clock jumps later on.
         """
@@ -113,10 +116,17 @@ class AlarmClock:
                 scheduler.shutdown(wait=False)
 
         scheduler = scheduler_of(ring)
+        told_to_stop = threading.Event()
+
+        def stop_if_told(_started: object = None) -> None:
+            if told_to_stop.is_set() and scheduler.running:
+                scheduler.shutdown(wait=False)
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
-            scheduler.shutdown(wait=False)
+            told_to_stop.set()
+            stop_if_told()
 
+        scheduler.add_listener(stop_if_told, EVENT_SCHEDULER_STARTED)  # who told us in the first ring is heard then
         for which in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(which, stop)
         self.ring()

@@ -4,7 +4,10 @@ An alarm clock does nothing on a clock that it cannot trust, and leaves a sign o
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -78,6 +81,26 @@ def test_a_clock_that_jumps_stops_the_alarm_before_anything_is_done(fund: World)
             clock_of(fund, recorded + timedelta(days=days)).run()
     assert life.last_beat() is None
     assert fund.backoffice.store.feed.high_water() == before
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_who_is_told_to_stop_in_the_first_ring_finishes_it_and_stops(fund: World, told: signal.Signals) -> None:
+    life = Heartbeats(fund.backoffice.database)
+    recorded = life.last_recorded()
+    assert recorded is not None
+
+    @contextmanager
+    def told_meanwhile() -> Iterator[bool]:
+        signal.raise_signal(told)
+        yield True
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        replace(clock_of(fund, recorded + timedelta(minutes=1)), only_one=told_meanwhile).run()
+    finally:
+        for each, usual in before.items():
+            signal.signal(each, usual)
+    assert life.last_beat() == recorded + timedelta(minutes=1)
 
 
 def test_each_ring_leaves_a_sign_of_life_and_a_day_without_one_is_seen(fund: World) -> None:
