@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 _CODE: Final = re.compile(r"[a-z_]+")
+_DEFECT: Final = re.compile(r"[A-Za-z]+ at [\w./-]+ line [0-9]+")  # as `application.defects.error_code` writes them
 
 #: What a run calls each reason for passing somebody over, as a clause after "because".
 REASONS: Final[Mapping[str, str]] = {
@@ -34,7 +35,7 @@ REASONS: Final[Mapping[str, str]] = {
     "not_posted": "no proof came that the letter was posted",
     "not_reported": "the member was not reported",
     "other_region": "the member lived neither in Flanders nor in Brussels",
-    "paid": "the premium was paid in full in time",
+    "paid": "the premium was paid in full by then",
     "posted_too_late": "the letter was posted after its last day",
     "still_unpaid": "it was still unpaid",
     "too_few_missed_years": "fewer missed years were open than the law asks",
@@ -47,6 +48,8 @@ def because(reason: str) -> str:
     """
     Return a reason code as a clause; an unknown one is shown as it is, a word of ours with blanks.
     """
+    if _DEFECT.fullmatch(reason):
+        return f"our program failed on it ({reason})"
     parts = (part.replace("_", " ") if _CODE.fullmatch(part) else part for part in reason.split(":", maxsplit=1))
     return REASONS.get(reason) or ": ".join(parts)
 

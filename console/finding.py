@@ -50,10 +50,10 @@ def run_named(backoffice: Backoffice, word: str) -> StreamId:
 
     backoffice.catch_up(("runs",))
     if word in backoffice.runs.jobs:
-        newest = run_lines(backoffice.database, job=word, limit=1)
+        newest = run_lines(backoffice.database, job=word)
         if not newest:
             raise NoSuchRun(run=word)
-        return StreamId(newest[0].run)
+        return StreamId(next((line.run for line in newest if line.state != "abandoned"), newest[0].run))
     letters = word.lower().replace("-", "")
     found = runs_starting_with(backoffice.database, letters) if _PREFIX.fullmatch(letters) else []
     if not found:

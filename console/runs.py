@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from application.runs.ports import Totals
     from console.answers.of_runs import Planned
 
-_RUN = "RUN is a run's id, its first letters, or the name of a job: then its newest run."
+_RUN = "RUN is a run's id, its first letters, or the name of a job: then its newest run that was not given up."
 
 _workers = click.option(
     "--workers", type=click.IntRange(1, 64), help="How many processes; without it, as many as pay on this machine."
@@ -238,6 +238,8 @@ def run_settle(asked: Asked, run: str) -> None:
         backoffice.catch_up()
         stream = run_named(backoffice, run)
         controls = backoffice.runs.settle(stream, actor=backoffice.settings.actor)
+        totals, job = backoffice.runs.book.totals(stream), backoffice.runs.registered(stream).key.job
+        left_out = totals.refused + totals.parked
         backoffice.catch_up(("runs",))
     agrees = all(control.expected == control.actual for control in controls)
 
@@ -250,6 +252,9 @@ def run_settle(asked: Asked, run: str) -> None:
             if agrees
             else "There are differences: find them, then settle again."
         )
+        if left_out:
+            out(f"{count(left_out, 'item')} left out, each with its reason: backoffice run show {stream} --left-out")
+            out(f"Mend what is wrong there; this then looks at them again: backoffice run plan {job}")
 
     give(Settled(run=stream, agrees=agrees, controls=controls), show, as_json=asked.as_json)
     if not agrees:

@@ -44,7 +44,7 @@ def run_show(
     """
     Show a run: its totals, the reasons, the largest amounts, and what is other than last time.
 
-    RUN is a run's id, its first letters, or the name of a job: then its newest run.
+    RUN is a run's id, its first letters, or the name of a job: then its newest run that was not given up.
 
     Example: ./backoffice run show invitations --passed-over --limit 20
     """

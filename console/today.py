@@ -123,7 +123,7 @@ def _status(line: CalendarLine) -> str:
 
 
 def _remark(line: CalendarLine) -> str:
-    left = f"{line.left_over} left out" if line.left_over else ""
+    left = f"{line.left_over} left out: backoffice run show {str(line.run)[:8]} --left-out" if line.left_over else ""
     names_what = line.waits_for and not line.waits_for[0].isupper() and line.status != "closed"
     waits = f"for {line.waits_for}" if names_what else line.waits_for
     return "; ".join(part for part in (waits, left) if part)

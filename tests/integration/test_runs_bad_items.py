@@ -106,7 +106,7 @@ def test_one_that_fails_when_it_is_decided_again_is_parked(plain: Runs) -> None:
     became = {item.ordinal: (item.outcome, item.reason) for item in items_page(runs, planned.run)}
     assert became == dict.fromkeys(range(1, 6), ("", "")) | {parked.ordinal: ("parked", parked.reason)}
     assert parked.reason.startswith("Broken at tests/integration/test_runs_bad_items.py line ")
-    assert because(parked.reason) == parked.reason
+    assert because(parked.reason) == f"our program failed on it ({parked.reason})"
     assert "personal" not in parked.reason + parked.detail
 
 

@@ -234,6 +234,29 @@ def test_all_that_can_be_asked_in_json_fits_its_schema(invited: Cli, tmp_path: P
     invited.json("run", "execute", "reminders", "--on", "2025-11-16", code=3)
 
 
+def test_who_is_left_out_of_a_run_is_told_where_it_is_settled_and_today_and_can_be_asked_again(
+    cli: Cli, tmp_path: Path
+) -> None:
+    day = ("--on", "2025-01-20")
+    cli("import", write_commands(tmp_path / "members.jsonl", five_members()), "--on", "2025-01-15")
+    planned = cli.json("run", "plan", "invitations", *day)
+    died = {"type": "RecordDeath", "command_id": "00000000-0000-4000-8000-000000000099", "member_id": FULL}
+    cli("import", write_commands(tmp_path / "died.jsonl", [{**died, "died_on": "2025-01-02"}]), *day)
+    cli("run", "approve", "invitations", "--hash", planned["digest"], "--as", "bob")
+    assert "refused  the member died" in cli("run", "execute", "invitations", *day, code=8)
+
+    told = cli("run", "settle", "invitations", *day)
+    assert "1 item left out, each with its reason: backoffice run show" in told
+    assert told.endswith("this then looks at them again: backoffice run plan invitations\n")
+    assert f"1 left out: backoffice run show {planned['run'][:8]} --left-out" in cli("today", *day)
+
+    later = cli.json("run", "plan", "invitations", "--on", "2025-01-21")
+    cli("run", "abandon", "invitations", "--reason", "another day", "--yes")
+    again = cli.json("run", "plan", "invitations", *day)
+    assert (again["round"], cli.json("run", "show", "invitations")["run"]["run"]) == (2, again["run"])
+    assert again["run"] != later["run"]
+
+
 def test_who_asks_to_join_gets_an_invitation_that_stands_in_no_run(invited: Cli, tmp_path: Path) -> None:
     asks = {"type": "AskToJoin", "command_id": "00000000-0000-4000-8000-000000000099", "member_id": CHOICE}
     command = write_commands(tmp_path / "join.jsonl", [{**asks, "from_year": 2025}])
