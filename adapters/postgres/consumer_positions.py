@@ -12,7 +12,14 @@ from psycopg import Cursor
 from domain.errors import Conflict
 
 _COLUMNS: Final = "topic, partition, topic_id, next_offset, high_water, epoch, tombstones, standing"
-_PLACE: Final = f"SELECT {_COLUMNS} FROM consumer_offsets WHERE consumer = %s AND topic = %s AND partition = %s"  # noqa: S608  ours
+_WHERE: Final = "FROM consumer_offsets WHERE consumer = %s AND topic = %s AND partition = %s"
+_PLACE: Final = f"SELECT {_COLUMNS} {_WHERE}"
+# A consumer that is stopped in its transaction holds the row; it would hold it for as long as any work may stand still.
+_HOLD: Final = f"""
+SELECT {_COLUMNS}, set_config('idle_in_transaction_session_timeout', %s, true) {_WHERE} FOR UPDATE
+"""
+#: Longer than anything between two statements of a batch takes on a machine that gives most of itself to others.
+STAND_STILL_S: Final = 20
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -57,10 +64,15 @@ class Record(NamedTuple):
 def place_of(cursor: Cursor[Any], consumer: str, topic: str, partition: int, *, lock: bool) -> Place | None:
     """
     Return where a consumer stands; with `lock`, hold the row until the transaction ends: a zombie waits, then sees.
+
+    Who holds it and does nothing for `STAND_STILL_S` loses the transaction, so that its heir goes on.
     """
-    cursor.execute(f"{_PLACE} FOR UPDATE" if lock else _PLACE, [consumer, topic, partition])
+    if lock:
+        cursor.execute(_HOLD, [f"{STAND_STILL_S}s", consumer, topic, partition])
+    else:
+        cursor.execute(_PLACE, [consumer, topic, partition])
     found = cursor.fetchone()
-    return Place(*found) if found else None
+    return Place(*found[: len(Place._fields)]) if found else None
 
 
 def lock_topic(cursor: Cursor[Any], consumer: str, topic: str) -> None:

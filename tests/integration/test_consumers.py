@@ -15,11 +15,13 @@ from kafka.net.compat import KafkaNetClient
 
 from adapters.kafka import clients
 from adapters.kafka.broker import Kafka
-from adapters.postgres.consumer_positions import OvertakenConsumer, Record
-from adapters.postgres.database import WRITER
+from adapters.postgres import consumer_positions
+from adapters.postgres.consumer_positions import OvertakenConsumer, Record, place_of
+from adapters.postgres.database import WRITER, Database
 from consumers.batch import Batch
 from consumers.published_accounts import PremiumAccounts, begin_afresh, compare, prepare
 from consumers.topic_guard import OtherTopic
+from domain.errors import Unavailable
 from formats.partitions import partition_of
 from formats.published import key_of, publish, topic_of
 from tests.consumer_material import (
@@ -80,6 +82,23 @@ def test_effect_and_offset_come_together_or_not_at_all(kafka, database, make_top
     topic, events = make_topic(kafka), life_of(5, payments=2)
     send(kafka, topic, messages(events))
     catch_up(kafka, database, topic, effect=FailsOnce())
+    assert stands(database) == expected(events)
+
+
+def test_a_member_that_is_stopped_in_its_transaction_loses_it_and_its_heir_goes_on(
+    kafka: Kafka, database: Database, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_positions, "STAND_STILL_S", 1)
+    topic, events = make_topic(kafka), life_of(5, payments=2)
+    outs = messages(events)
+    send(kafka, topic, outs[:10])
+    catch_up(kafka, database, topic)
+    send(kafka, topic, outs[10:])
+    with pytest.raises(Unavailable, match="stood still for too long"), database.session(WRITER) as stopped:  # noqa: PT012  what it does is nothing
+        cursor = stopped.cursor()
+        assert place_of(cursor, PremiumAccounts.name, topic, 0, lock=True) is not None
+        catch_up(kafka, database, topic)
+        cursor.execute("SELECT 1")
     assert stands(database) == expected(events)
 
 
