@@ -4,6 +4,7 @@ Files that are there whole or not at all, also when the machine stops half-way; 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -12,13 +13,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from domain.errors import Unavailable
+
 OWNER_ONLY: Final = 0o600
 _FOLDER_OWNER_ONLY: Final = 0o700
+#: What a disk says that has no room for us, or fails.
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
+class NoRoom(Unavailable):
+    """
+    The disk is full or fails; nothing of the file is there. Make room and give the same command again.
+    """
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
     """
-    Write a file beside its final name, make sure that it is on the disk, and put it in its place.
+    Write a file beside its final name, make sure that it is on the disk, and put it in its place. Raises NoRoom.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f"{path.name}.half")
@@ -30,14 +41,28 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
 
 def write_safely(path: Path, chunks: Iterable[bytes]) -> None:
     """
-    Write a new file and wait until the disk has it. Raises FileExistsError.
+    Write a new file and wait until the disk has it. Raises FileExistsError and NoRoom.
     """
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    with os.fdopen(number, "wb") as out:
+    with no_room_said(path), os.fdopen(number, "wb") as out:
         for chunk in chunks:
             out.write(chunk)
         out.flush()
         os.fsync(out.fileno())
+
+
+@contextmanager
+def no_room_said(path: Path) -> Iterator[None]:
+    """
+    Raise NoRoom when the disk cannot take what the block writes to a file, and leave nothing of the file behind.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        path.unlink(missing_ok=True)
+        raise NoRoom(folder=path.parent) from error
 
 
 def new_folder(path: Path) -> None:

@@ -103,7 +103,10 @@ def said_in_one_sentence(*, as_json: bool, keep_trace: KeepTrace = lambda _numbe
         _say("Terminated", "Stopped. Give the same command again: it goes on where it was.", as_json=as_json)
         sys.exit(Exit.TERMINATED)
     except OSError as error:
-        if error.errno in {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF}:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT} and error.filename:
+            _say("Unavailable", f"The disk is full ({error.filename}); make room and try again.", as_json=as_json)
+            sys.exit(Exit.UNAVAILABLE)
+        if error.errno in {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF}:
             _output_closed(error)
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             where = f" ({error.filename})" if error.filename else ""

@@ -25,7 +25,14 @@ from urllib.parse import quote, urlencode
 
 import psutil
 
-from adapters.postgres.embedded_settings import access_rules, identities, server_settings
+from adapters.postgres.embedded_settings import (
+    ROOM_TO_MAKE_MB,
+    ROOM_TO_START_MB,
+    access_rules,
+    check_room,
+    identities,
+    server_settings,
+)
 from adapters.postgres.programs import MAJOR_VERSION, SYSTEM_PLACE, Programs, find_programs, make_folder, reachable
 from domain.errors import Unavailable, Unreadable
 
@@ -184,6 +191,7 @@ class EmbeddedServer:
         scratch = place / "data.new"
         if scratch.exists():
             shutil.rmtree(scratch)
+        check_room(place, ROOM_TO_MAKE_MB)
         make_folder(scratch, 0o700, self._programs.account)
         sync = ("--no-sync",) if self._settings.get("fsync") == "off" else ()
         code, said = self._programs.run(
@@ -200,6 +208,7 @@ class EmbeddedServer:
 
     def _launch(self, place: Path) -> None:
         data = place / "data"
+        check_room(place, ROOM_TO_START_MB)
         _forget_dead_server(place)
         sockets = self._socket_folder(place)
         for left in sockets.glob(".s.PGSQL.*"):  # its lock file holds a number too, which may be a zombie's

@@ -12,6 +12,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from domain.errors import Unavailable
+
+#: A new database is 47 MB, and its first work writes as much again of log.
+ROOM_TO_MAKE_MB: Final = 96
+#: What the server writes before it answers, above all a segment of its log (16 MB).
+ROOM_TO_START_MB: Final = 32
+
 _FIXED: Final[Mapping[str, str]] = {
     # What was acknowledged is on disk, and a torn page is noticed.
     "fsync": "on",
@@ -46,6 +53,23 @@ _FIXED: Final[Mapping[str, str]] = {
     "jit": "off",
 }
 _MEGABYTE: Final = 2**20
+
+
+class NoRoomForDatabase(Unavailable):
+    """
+    The disk has too little room for the embedded database to start. Nothing is lost; make room, and try again.
+    """
+
+
+def check_room(place: Path, needs_mb: int) -> None:
+    """
+    Raise NoRoomForDatabase when the server could not write what it must.
+
+    Asked before it starts: a server that finds the disk full says so only in its own log.
+    """
+    free_mb = shutil.disk_usage(place).free // _MEGABYTE
+    if free_mb < needs_mb:
+        raise NoRoomForDatabase(free_mb=free_mb, needs_mb=needs_mb, folder=place)
 
 
 def server_settings(place: Path, sockets: Path) -> dict[str, str]:

@@ -21,6 +21,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from adapters.postgres.embedded import EmbeddedServer
+from adapters.postgres.embedded_settings import NoRoomForDatabase
 from adapters.postgres.programs import SYSTEM_PLACE
 from domain.errors import Unavailable, Unreadable
 from tests.patience import PATIENCE_S
@@ -400,3 +401,17 @@ def test_the_log_never_repeats_what_a_row_or_a_statement_holds(server):
     logs = "".join(path.read_text() for path in (server.status().place / "data" / "log").iterdir())
     assert "duplicate key value" in logs
     assert secret not in logs
+
+
+def test_a_disk_without_room_is_said_before_the_server_is_asked(
+    server: EmbeddedServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr("adapters.postgres.embedded.ROOM_TO_START_MB", 10**9)
+        full.setattr("adapters.postgres.embedded.ROOM_TO_MAKE_MB", 10**9)
+        for place in (server, EmbeddedServer(folder / "never-made", settings=FAST)):
+            with pytest.raises(NoRoomForDatabase, match="make room, and try again"):
+                place.start()
+            assert not place.status().running
+    server.start()
+    assert answers(server)
