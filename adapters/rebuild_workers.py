@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, ExitStack
 from typing import Final
 
+from adapters.ctrl_c import unheard_by_who_is_started
 from adapters.garbage import rare_collections
 from adapters.postgres.rebuild import Fill, Rebuild
 from domain.errors import Unavailable
@@ -53,7 +54,8 @@ def filled_by(open_rebuild: OpenRebuild, *, workers: int) -> Fill:
             try:
                 for page in pages:
                     if len(running) < _PAGES_WAITING * others:
-                        running.append(pool.submit(_fill, page))
+                        with unheard_by_who_is_started():
+                            running.append(pool.submit(_fill, page))
                     else:
                         yield len(page), fill_here(page)
                     while running and running[0].done():

@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from adapters.ctrl_c import unheard_by_who_is_started
 from application.ports import Progress
 from application.runs.crew import Meanwhile
 from application.runs.execute import Limits
@@ -114,7 +115,7 @@ class Processes(NamedTuple):
                 inside = (dict(os.environ), target, self.open_runs, *each, theirs)
                 process = _PROCESSES.Process(target=_in_our_environment, args=inside, daemon=True)
                 _PROCESSES.set_forkserver_preload([_module_of(self.open_runs)])
-                process.start()
+                _start(process)
                 theirs.close()
                 started.append(_Started(process, ours))
             yield started
@@ -126,6 +127,14 @@ class Processes(NamedTuple):
 
 
 _PROCESSES: Final = multiprocessing.get_context("forkserver")
+
+
+def _start(process: BaseProcess) -> None:
+    try:
+        with unheard_by_who_is_started():
+            process.start()
+    except (EOFError, OSError):
+        raise WorkersStopped from None  # the process that they come from was ended just then
 
 
 def crew_of(open_runs: OpenRuns, *, processes: int | None = None) -> Processes:

@@ -55,6 +55,8 @@ MEANING: Final = {
     Exit.TERMINATED: "stopped by the system (SIGTERM, SIGHUP); the same command goes on where it was",
 }
 
+STOPPED: Final = "Stopped. Give the same command again: it goes on where it was."
+
 _BY_KIND: tuple[tuple[type[BackofficeError], Exit], ...] = (
     (Unreadable, Exit.UNREADABLE),
     (NotFound, Exit.NOT_FOUND),
@@ -96,11 +98,11 @@ def said_in_one_sentence(*, as_json: bool, keep_trace: KeepTrace = lambda _numbe
     except click.UsageError as error:
         say_usage(error, as_json=as_json)
         sys.exit(Exit.USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        _say("Interrupted", "Stopped. Give the same command again: it goes on where it was.", as_json=as_json)
+    except (click.Abort, KeyboardInterrupt) as stopped:
+        _say("Interrupted", str(stopped) or STOPPED, as_json=as_json)
         sys.exit(Exit.INTERRUPTED)
-    except Terminated:
-        _say("Terminated", "Stopped. Give the same command again: it goes on where it was.", as_json=as_json)
+    except Terminated as stopped:
+        _say("Terminated", str(stopped) or STOPPED, as_json=as_json)
         sys.exit(Exit.TERMINATED)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT} and error.filename:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from console.exits import Terminated
+from domain.errors import Unavailable
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,6 +32,8 @@ def obey_the_system() -> None:
 def at_the_end_of_a_part(tell: Callable[[str], None]) -> Iterator[Callable[[], None]]:
     """
     Yield a function to call between parts: it raises when somebody asked to stop. Asked twice, we stop at once.
+
+    Who is asked in the last part finishes, and says what was done.
     """
     asked: list[int] = []
 
@@ -45,8 +48,11 @@ def at_the_end_of_a_part(tell: Callable[[str], None]) -> Iterator[Callable[[], N
             _raise(asked[0])
 
     with _handled_by(remember):
-        yield check
-    check()
+        try:
+            yield check
+        except Unavailable:
+            check()  # our helpers may have been told as well: then that they ended is no news
+            raise
 
 
 @contextmanager

@@ -17,8 +17,8 @@ import click
 import msgspec
 
 from console.asking import Asked, asks
-from console.exits import Exit
-from console.output import count, give
+from console.exits import Exit, Terminated
+from console.output import count, give, thousands
 from domain.errors import Refused
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _MARK: Final = "MADE-BY-BACKOFFICE-DEMO"
 _SAYS: Final = "Everything in this folder is made up. `backoffice demo` wipes it and begins again.\n"
+_STOPPED: Final = "Stopped. The next demonstration begins again, with a clean database."
 _BEGINS: Final = date(2024, 1, 5)
 _YEARS_BEFORE: Final = (2024, 2025)
 _YEAR_SHOWN: Final = 2026
@@ -57,7 +58,10 @@ def demo_command(asked: Asked, members: int, seed: int, kafka: bool) -> None:
 
     home = Settings.from_environment({"BACKOFFICE_HOME": os.environ.get("BACKOFFICE_HOME", "")}).home
     make_home(home)
-    told = demonstrate(home / "demo", members=members, seed=seed, kafka=kafka)
+    try:
+        told = demonstrate(home / "demo", members=members, seed=seed, kafka=kafka)
+    except (KeyboardInterrupt, Terminated) as stopped:
+        raise type(stopped)(_STOPPED) from None
     give(told, lambda: show(told), as_json=asked.as_json)
     if not told.agrees:
         click.get_current_context().exit(Exit.DIFFERENCES)
@@ -102,8 +106,8 @@ def _live(
         confirmed = [person.confirmation(_BEGINS) for person in people if person.confirms]
         fund.take_file("confirmed-addresses.jsonl", confirmed, on=_BEGINS)
         step.says(
-            f"{count(taken.accepted, 'member')} registered from members.jsonl, {len(confirmed)} confirmed an e-mail "
-            "address; names, addresses and accounts are sealed"
+            f"{count(taken.accepted, 'member')} registered from members.jsonl, {thousands(len(confirmed))} confirmed "
+            "an e-mail address; names, addresses and accounts are sealed"
         )
     for year in _YEARS_BEFORE:
         Year(fund, teller, year, people).passes()

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.ctrl_c import unheard_by_who_is_started
 from adapters.postgres.database import Database
+from adapters.run_workers import WorkersStopped
+from console.stopping import at_the_end_of_a_part
 from tests.cli import ROOT, Cli, command_of
 from tests.cli_fund import FULL, five_members, newcomer, write_commands
 from tests.patience import PATIENCE_S, eventually
@@ -162,6 +165,42 @@ def wait_for(cli: Cli, answers: int) -> None:
             return bool(found >= answers)
 
         eventually(has_begun)
+
+
+def test_processes_that_help_do_not_hear_ctrl_c_from_their_first_moment_on() -> None:
+    asks = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    with unheard_by_who_is_started():
+        said = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
+    assert said.stdout == "True\n"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_who_asks_to_stop_while_helpers_end_too_is_told_that_it_stopped() -> None:
+    def asked_to_stop() -> None:
+        with at_the_end_of_a_part(lambda _said: None):
+            signal.raise_signal(signal.SIGINT)
+            raise WorkersStopped
+
+    with pytest.raises(KeyboardInterrupt):
+        asked_to_stop()
+
+
+def test_who_asks_to_stop_in_the_last_part_hears_what_was_done() -> None:
+    with at_the_end_of_a_part(lambda _said: None) as check:
+        check()
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_demonstration_that_is_stopped_says_that_it_begins_again(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("console.demo.command.demonstrate", stopped)
+    said = cli.say("demo")
+    assert (said.code, said.err) == (
+        130,
+        "backoffice: Stopped. The next demonstration begins again, with a clean database.\n",
+    )
 
 
 def test_two_workers_do_a_run_and_a_program_reads_the_answer(cli: Cli, tmp_path: Path) -> None:
