@@ -22,6 +22,9 @@ from formats.stored_shapes import BOX, EventType, event_type, folding_shape
 
 #: An event is a fact, not a document; what is larger belongs in a file of its own.
 EVENT_BYTES_MAX: Final = 256 * 1024
+#: Rows that are read as one JSON text. That of a whole batch is megabytes, which a thread's memory has a hole for today
+#: and tomorrow not: a process that reads many batches grew by ten MiB until it had enough of them.
+_AT_ONCE: Final = 100
 _TEXT: Final = frozenset({str})
 #: One step from a version to the next, on the plain JSON object. Sealed fields may be absent: never require one.
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
@@ -266,8 +269,10 @@ class StoredEvents:
     ) -> list[Any] | None:
         if decode is None or not self.by_name.keys() >= set(names):
             return None
+        events: list[Any] = []
         try:
-            events = decode(b"[" + b",".join(states) + b"]")
+            for start in range(0, len(states), _AT_ONCE):
+                events += decode(b"[" + b",".join(states[start : start + _AT_ONCE]) + b"]")
         except msgspec.MsgspecError:
             return None
         return events if list(map(shapes.__getitem__, map(type, events))) == list(names) else None

@@ -21,6 +21,7 @@ from domain.catalogue import Aggregate
 from domain.events import Event
 from domain.ids import Kind, MemberId, owner_of
 from domain.personal import ERASED, SEALED_IDENTITY, Personal
+from domain.zorgkas_affiliation.happened import ZorgpremieCharged
 from formats.stored import Boxed, EventType, MisshapenEvent, StoredEvents, UnknownEventType, event_type
 from tests.event_values import events_of, sample_of
 from tests.golden_files import GOLDEN
@@ -124,6 +125,20 @@ def test_every_event_comes_back_as_it_was(event: type[Event], data: st.DataObjec
     STORED.check([happened], [of.name], [state])
     assert read(of.name, state) == happened
     assert json.loads(state).keys() == {"type", *of.clear, *(["sealed"] if of.sealed else [])}
+
+
+def test_a_batch_of_any_length_is_read_in_its_order_and_a_bad_row_is_named_wherever_it_stands() -> None:
+    charged = sample_of(ZorgpremieCharged)
+    happened = [msgspec.structs.replace(charged, year=1900 + number) for number in range(321)]
+    types = STORED.types_of(happened)
+    names, states = [of.name for of in types], STORED.states_of(happened, types)
+    assert STORED.read_page(names, states) == happened
+    assert [event.year for event in STORED.read_page_for_folding(names, states)] == list(range(1900, 2221))  # type: ignore[attr-defined]
+    for bad in (0, 99, 100, 320):
+        broken = [*states[:bad], b"{}", *states[bad + 1 :]]
+        for read_page in (STORED.read_page, STORED.read_page_for_folding):
+            with pytest.raises(MisshapenEvent, match=names[bad]):
+                read_page(names, broken)
 
 
 @pytest.mark.parametrize("aggregate", AGGREGATES, ids=lambda aggregate: aggregate.context + f"-{aggregate.kind.name}")
