@@ -40,7 +40,7 @@ class Exit(enum.IntEnum):
 
 
 MEANING: Final = {
-    Exit.DONE: "done, or there was nothing to do",
+    Exit.DONE: "done, or there was nothing to do; what runs until told to stop was told so",
     Exit.DIFFERENCES: "done, and control totals, read models or checks differ; each is named",
     Exit.USAGE: "the words of the command are off; nothing was done",
     Exit.REFUSED: "a rule says no; nothing was done",

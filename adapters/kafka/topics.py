@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from kafka import KafkaAdminClient
@@ -148,8 +148,10 @@ class Topics:
             time.sleep(0.2)
         problems = wanted.problems(found)
         if problems:
+            enough_for_one = not replace(wanted, one_broker=True).problems(found)
+            advice = " With one broker only, for development, say so (--one-broker)." if enough_for_one else ""
             raise TopicsWrong(
-                f"The topics are not as schemas/topics.yaml says; nothing is sent: {'; '.join(problems)}."
+                f"The topics are not as schemas/topics.yaml says; nothing is sent: {'; '.join(problems)}.{advice}"
             )
         return found
 
