@@ -6,7 +6,7 @@ One transaction is a `Unit`: load states in bulk, append, and remember the comma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -159,4 +159,3 @@ class Clock(Protocol):
 
 Decide = Callable[[S], Sequence[E]]
 Progress = Callable[[int, int], None]
-Batches = Iterator[Sequence[StreamId]]

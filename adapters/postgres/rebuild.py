@@ -21,18 +21,11 @@ from adapters.postgres.differences import Difference, difference
 from adapters.postgres.feed import StoreFeed
 from adapters.postgres.projector import BATCH_EVENTS, fold_into
 from adapters.postgres.rows import RowWriter, add_indexes, make_tables, qualified, schema_of
-from domain.errors import Refused
 from domain.ids import Kind, StreamId
 from projections.model import ReadModel, Row, StreamRows, Table
 
 #: Does pages of streams up to a position, and gives for each how many streams and events it had.
 Fill = Callable[[Iterator[Sequence[StreamId]], int], Generator[tuple[int, int]]]
-
-
-class RebuildDiffers(Refused):
-    """
-    The read model built again is not the one in use; read the difference report, then say `--accept` to swap it in.
-    """
 
 
 class Rebuild:
