@@ -105,13 +105,13 @@ def said_in_one_sentence(*, as_json: bool, keep_trace: KeepTrace = lambda _numbe
         _say("Terminated", str(stopped) or STOPPED, as_json=as_json)
         sys.exit(Exit.TERMINATED)
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT} and error.filename:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} and error.filename:
             _say("Unavailable", f"The disk is full ({error.filename}); make room and try again.", as_json=as_json)
             sys.exit(Exit.UNAVAILABLE)
-        if error.errno in {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF}:
+        if error.errno in {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}:
             _output_closed(error)
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            where = f" ({error.filename})" if error.filename else ""
+            where = f" ({error.filename}: {error.strerror})" if error.filename else ""
             _say("Unavailable", f"This account may not write there{where}; see who owns it.", as_json=as_json)
             sys.exit(Exit.UNAVAILABLE)
         _defect(error, keep_trace, as_json=as_json)
@@ -157,7 +157,11 @@ def _from_the_database(error: Exception) -> str:
         return "The database is read-only; nothing was done. Give the address of the primary server."
     if state == "42501":
         return "The login may not do this in the database; nothing was done. Ask: backoffice doctor"
-    if state.startswith(("08", "53", "57", "55P03")) or type(error).__name__ == "OperationalError":
+    if state.startswith("53"):
+        from adapters.postgres.database import out_of
+
+        return str(out_of(state))
+    if state.startswith(("08", "57", "55P03")) or type(error).__name__ == "OperationalError":
         return "The database stopped answering; give the same command again, what was recorded is not done twice."
     return ""
 

@@ -52,6 +52,28 @@ class NotConfirmed(Unavailable):
     """
 
 
+class DatabaseFull(Unavailable):
+    """
+    The disk of the database is full; this step was not recorded, what came before it was. Make room there and give the
+    same command again: what was recorded is not done twice.
+    """
+
+
+class DatabaseBusy(Unavailable):
+    """
+    The database has no session or no memory left; this step was not recorded. Close other programs and try again.
+    """
+
+
+def out_of(state: str) -> Unavailable | None:
+    """
+    Say what the server has run out of by its code (class 53); None when it is something else.
+    """
+    if state == "53100":
+        return DatabaseFull()
+    return DatabaseBusy() if state.startswith("53") else None
+
+
 class Database:
     """
     One database by its URL. Close it when done; sessions are opened when first needed and kept.
@@ -160,8 +182,8 @@ class Database:
             return Unavailable("This work stood still for too long and the database ended it; nothing of it was done.")
         if state == "57014":
             return Unavailable("The database took too long for one step and was stopped; nothing of it was done.")
-        if state.startswith("53"):
-            return Unavailable("The database has no room or no sessions left; nothing was done. Ask: backoffice doctor")
+        if short := out_of(state):
+            return short
         return Unavailable(
             f"The connection to the database ({self.where}) was lost; whether the last step was recorded is not known. "
             "Give the same command again: what was recorded is not done twice."
@@ -217,6 +239,8 @@ class Database:
 
     def _unreachable(self, error: psycopg.OperationalError, role: Role | None) -> Unavailable:
         said = str(error)  # only searched, never shown: a server may put anything in it
+        if "No space left on device" in said or "Disk quota exceeded" in said:
+            return DatabaseFull()
         if f'role "{role}" does not exist' in said:
             return Unavailable(f"The database ({self.where}) is not prepared for the back office; run: backoffice init")
         if "permission denied to set role" in said:

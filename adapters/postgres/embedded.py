@@ -231,6 +231,7 @@ class EmbeddedServer:
                 time.sleep(0.25)
                 continue
             break
+        check_room(place, ROOM_TO_START_MB)  # what it read back of its log may have filled the disk
         raise Unavailable(
             f"The embedded database does not start; {log} and {data / 'log'} say why. "
             "After a crash on a large database it may still be recovering: try again in a minute."

@@ -96,7 +96,8 @@ def _room(home: Path) -> Check:
     free = shutil.disk_usage(folder).free
     size = f"{free // 2**20} MB free"
     if free < FREE_BYTES_MIN:
-        return Check("disk", False, f"Only {size} in {folder}; make room before a run.")
+        needs = f"{FREE_BYTES_MIN // 2**20} MB are wanted before a run"
+        return Check("disk", False, f"Only {size} in {folder}, and {needs}; make room there.")
     return Check("disk", True, f"{size} in {folder}.")
 
 

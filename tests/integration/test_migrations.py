@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from adapters.postgres.database import OWNER, READER, WRITER, Database, Timeouts
+from adapters.postgres.database import OWNER, READER, WRITER, Database, DatabaseFull, Timeouts
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.migrate import (
     MIGRATIONS,
@@ -258,6 +258,28 @@ def test_waiting_too_long_for_another_session_is_said_in_a_sentence(database):
         holder.execute("LOCK TABLE held")
         with pytest.raises(Unavailable, match="holds what this work needs"), impatient.session(OWNER) as session:
             session.execute("SELECT * FROM held")
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [("53100", "The disk of the database is full"), ("53300", "no session or no memory left"), ("53200", "no memory")],
+)
+def test_what_the_server_has_run_out_of_is_said_and_the_next_session_works(database, code, sentence):
+    with pytest.raises(Unavailable, match=sentence), database.session(OWNER) as session:
+        session.execute(f"DO $$ BEGIN RAISE 'a value' USING ERRCODE = '{code}'; END $$")
+    with database.session(OWNER) as session:
+        assert session.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_disk_too_full_to_begin_a_session_is_said(database, monkeypatch):
+    def connect(*_, **__):
+        raise psycopg.OperationalError(
+            'FATAL:  could not write init file "base/5/pg_internal": No space left on device'
+        )
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    with pytest.raises(DatabaseFull, match="Make room there"):
+        database.connect(OWNER)
 
 
 def test_a_session_that_was_ended_is_said_in_a_sentence_and_the_next_one_works(database):

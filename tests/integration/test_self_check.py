@@ -153,7 +153,8 @@ def test_a_database_that_is_not_there_is_one_bad_check(around):
 
 def test_too_little_room_is_named(database, around, monkeypatch):
     monkeypatch.setattr("adapters.postgres.self_check.FREE_BYTES_MIN", 2**70)
-    assert "make room" in bad(self_check(database, around._replace(home=Path("/not/yet/made"))))["disk"]
+    said = bad(self_check(database, around._replace(home=Path("/not/yet/made"))))["disk"]
+    assert f"{2**50} MB are wanted before a run; make room there" in said
 
 
 def test_an_ended_session_is_no_crash_of_the_check(as_made):

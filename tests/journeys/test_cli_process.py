@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from adapters.ctrl_c import unheard_by_who_is_started
@@ -210,6 +211,18 @@ def test_two_workers_do_a_run_and_a_program_reads_the_answer(cli: Cli, tmp_path:
     said = cli.process("run", "execute", "invitations", "--on", "2025-01-20", "--workers", "2", "--json")
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout)["totals"]["done"] == 2
+
+
+def test_a_full_disk_of_the_database_is_said_in_the_middle_of_reading_too(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise psycopg.errors.DiskFull("Peeters")
+
+    monkeypatch.setattr("console.today.day_of", fails)
+    said = cli.say("today")
+    assert said.code == 6
+    assert said.err.startswith("backoffice: The disk of the database is full; this step was not recorded")
 
 
 def test_a_mistake_in_the_program_gets_a_number_and_the_trace_stays_in_the_journal(
