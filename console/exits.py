@@ -120,7 +120,7 @@ def said_in_one_sentence(*, as_json: bool, keep_trace: KeepTrace = lambda _numbe
     except Exception as error:
         unavailable = _from_the_database(error)
         if unavailable:
-            _say("Unavailable", unavailable, as_json=as_json)
+            _say(unavailable.name(), str(unavailable), as_json=as_json)
             sys.exit(Exit.UNAVAILABLE)
         _defect(error, keep_trace, as_json=as_json)
 
@@ -146,24 +146,26 @@ def details(error: BackofficeError) -> dict[str, Any]:
     return found
 
 
-def _from_the_database(error: Exception) -> str:
+def _from_the_database(error: Exception) -> Unavailable | None:
     """
-    Return a sentence for what the driver says in the middle of reading; its own text may hold values.
+    Return our own error for what the driver says in the middle of reading; its own text may hold values.
     """
     if not type(error).__module__.startswith("psycopg"):
-        return ""
+        return None
     state = getattr(error, "sqlstate", None) or ""
     if state == "25006":
-        return "The database is read-only; nothing was done. Give the address of the primary server."
+        return Unavailable("The database is read-only; nothing was done. Give the address of the primary server.")
     if state == "42501":
-        return "The login may not do this in the database; nothing was done. Ask: backoffice doctor"
+        return Unavailable("The login may not do this in the database; nothing was done. Ask: backoffice doctor")
     if state.startswith("53"):
         from adapters.postgres.database import out_of
 
-        return str(out_of(state))
+        return out_of(state)
     if state.startswith(("08", "57", "55P03")) or type(error).__name__ == "OperationalError":
-        return "The database stopped answering; give the same command again, what was recorded is not done twice."
-    return ""
+        return Unavailable(
+            "The database stopped answering; give the same command again, what was recorded is not done twice."
+        )
+    return None
 
 
 def _defect(error: BaseException, keep_trace: KeepTrace, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from console import exits
 from console.asking import Asked, asks, back_office, deciding_day
 from console.output import count, euros, give, heading, out, progress, say, table
 from console.stopping import at_the_end_of_a_part
-from domain.errors import BackofficeError, NotFound, Refused, Unreadable
+from domain.errors import BackofficeError, NotFound, Refused, Unavailable, Unreadable
 
 if TYPE_CHECKING:
     from adapters.wiring import Backoffice
@@ -86,6 +87,13 @@ class AnswersUnwritable(Unreadable):
     """
 
 
+class AnswersNotKept(Unavailable):
+    """
+    The answers could not be written to their end. Make room, or name another file, and give the same files again: what
+    was recorded keeps its answer.
+    """
+
+
 class _AnswersFile:
     """
     Where the answers to all commands of all files go, at the end; that it can be written is known before the beginning.
@@ -101,9 +109,13 @@ class _AnswersFile:
     def write(self) -> None:
         from adapters.command_files import write_answers
 
-        os.truncate(self._handle, 0)
-        with os.fdopen(self._handle, "wb") as file:
-            file.writelines(write_answers(self.rows))
+        try:
+            with os.fdopen(self._handle, "wb") as file:
+                if stat.S_ISREG(os.fstat(self._handle).st_mode):  # a device or a pipe holds nothing to take away
+                    file.truncate(0)
+                file.writelines(write_answers(self.rows))
+        except OSError as error:
+            raise AnswersNotKept(reason=error.strerror) from None
 
 
 class _Taker:
@@ -206,7 +218,7 @@ class _Taker:
         return ImportedFile(
             file=name,
             kind="commands",
-            state="taken" if fresh else "already_imported",
+            state="taken" if fresh or not rows else "already_imported",
             accepted=len(fresh) - len(refused),
             refused=len(refused),
             repeated=len(rows) - len(fresh),

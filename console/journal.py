@@ -6,6 +6,7 @@ A trace names files, lines and functions, never a value: a value may be somebody
 
 from __future__ import annotations
 
+import errno
 import os
 import traceback
 from pathlib import Path
@@ -33,7 +34,8 @@ def note(sentence: str, *, action: str, **facts: object) -> None:
     line = msgspec.json.encode({"at": SystemClock().now(), "action": action, "sentence": sentence, **facts}) + b"\n"
     handle = os.open(folder / "backoffice.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(handle, line)
+        if os.write(handle, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(handle)
 

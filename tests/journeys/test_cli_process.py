@@ -19,7 +19,7 @@ from adapters.postgres.database import Database
 from adapters.run_workers import WorkersStopped
 from console.stopping import at_the_end_of_a_part
 from tests.cli import ROOT, Cli, command_of
-from tests.cli_fund import FULL, five_members, newcomer, write_commands
+from tests.cli_fund import FULL, five_members, lines_of, newcomer, write_commands
 from tests.patience import PATIENCE_S, eventually
 
 
@@ -120,6 +120,34 @@ def test_a_full_disk_on_the_output_is_said_in_one_sentence(cli: Cli) -> None:
         74,
         "backoffice: The output cannot be written: no room or a failing disk.\n",
     )
+
+
+def test_answers_that_find_no_room_are_said_and_given_again_with_the_same_file(cli: Cli, tmp_path: Path) -> None:
+    path = write_commands(tmp_path / "m.jsonl", five_members())
+    said = cli.process("import", path, "--answers", "/dev/full", "--on", "2025-01-15")
+    assert said.returncode == 6
+    assert said.stderr.startswith(
+        "backoffice: The answers could not be written to their end; what was taken is recorded."
+    )
+    cli("import", path, "--answers", "/dev/null", "--on", "2025-01-15")
+    cli("import", path, "--answers", tmp_path / "answers.jsonl", "--on", "2025-01-15")
+    answers = [line for line in lines_of(tmp_path / "answers.jsonl") if "command_id" in line]
+    assert [(line["outcome"], line["repeated"]) for line in answers] == [("accepted", True)] * 5
+
+
+def test_a_file_without_commands_is_not_said_to_have_come_before(cli: Cli, tmp_path: Path) -> None:
+    said = cli("import", write_commands(tmp_path / "m.jsonl", []), "--on", "2025-01-15")
+    assert said == "m.jsonl: 0 commands accepted.\n"
+
+
+def test_a_journal_that_takes_half_a_line_opens_nothing(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("import", write_commands(tmp_path / "m.jsonl", five_members()), "--on", "2025-01-15")
+    monkeypatch.setattr("console.journal.os.write", lambda _handle, line: len(line) - 1)
+    said = cli.say("show", "member", FULL, "--reveal", "a test of the rights")
+    assert (said.code, said.out) == (6, "")
+    assert "The journal cannot be written" in said.err
 
 
 def test_what_is_written_is_for_its_owner_only_whatever_the_umask(cli: Cli, tmp_path: Path) -> None:
