@@ -40,9 +40,10 @@ def import_command(
     """
     Take files of commands (JSON lines) and bank files (CODA, camt.053); the program sees itself which is which.
 
-    A bank file is taken whole or not at all. A file of commands is read whole before its first line counts; each line
-    then has an answer of its own, and after a crash in the middle the same file is given again: what was taken keeps
-    its answer. What was imported before changes nothing. A rejected file is kept sealed in quarantine/ under the home.
+    A bank file is taken whole or not at all. A file of commands is read whole before its first line counts; then its
+    lines are recorded a thousand at a time, each with an answer of its own. After a crash in the middle the same file
+    is given again: what was taken keeps its answer and counts as done before. What was imported before changes nothing.
+    A rejected file is kept sealed in quarantine/ under the home.
     With --dry-run all is done as usual and then undone; others who record wait meanwhile.
 
     Example: ./backoffice import members.jsonl --answers answers.jsonl

@@ -7,13 +7,14 @@ Everything goes through the same doors as in real life; only the clock stands st
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from adapters.clock import FixedClock
+from adapters.command_files import read_commands
 from adapters.postgres.database import OWNER, Database
 from adapters.settings import Settings
 from adapters.wiring import Backoffice, Schedule, read_bank_file
@@ -79,6 +80,14 @@ class World:
         context = self.backoffice.context(on)
         sender = Sender("an", on, "import")
         return list(take_commands(self.backoffice.store, lines, context=context, sender=sender))
+
+    def take_file(self, content: bytes, *, on: date, moved: Callable[[int], None] = lambda _: None) -> list[Answered]:
+        """
+        Take a file of commands; `moved` is told after each part.
+        """
+        context, sender = self.backoffice.context(on), Sender("an", on, "import")
+        lines = read_commands(content)
+        return list(take_commands(self.backoffice.store, lines, context=context, sender=sender, progress=moved))
 
     def register(self, *, on: date = date(2024, 1, 2), **facts: Any) -> MemberId:
         """

@@ -1,5 +1,5 @@
 """
-Projectors and bank imports are killed with SIGKILL at moments drawn by a seed: nothing is lost, nothing counts twice.
+Projectors and imports are killed with SIGKILL at moments drawn by a seed: nothing is lost, nothing counts twice.
 
 `BACKOFFICE_TEST_KILLS` sets how many kills. The planted defect (the position moved before the rows) must be caught by the same
 harness.
@@ -17,10 +17,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
+
 from adapters.postgres.database import OWNER, Database
 from adapters.postgres.projector import Projector, fold_into
 from adapters.postgres.rows import RowWriter, schema_of
 from adapters.sealing import MasterKey
+from application import take_commands
+from domain.ids import Kind
+from formats.jsonl import write_lines
 from projections.premium_account import PremiumAccount
 from tests.patience import PATIENCE_S
 from tests.world import World, paid
@@ -28,6 +34,8 @@ from tests.world import World, paid
 KILLS = int(os.environ.get("BACKOFFICE_TEST_KILLS", "40"))
 SEED = int(os.environ.get("BACKOFFICE_TEST_SEED", "20261121"))
 BATCH_EVENTS = 20
+PART_COMMANDS = 50
+REGISTERED_ON = date(2025, 1, 3)
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.world", "tests.faults.test_projector_and_import_kills"])
 
@@ -80,6 +88,15 @@ def import_bank_file(url: str, home: str, begins: Connection) -> None:
         world.backoffice.money_in.lookups.refresh()
         begins.send(True)
         world.take((Path(home) / "statement.cod").read_bytes(), on=date(2025, 3, 4))
+
+
+def import_commands(url: str, home: str, begins: Connection) -> None:
+    with Database(url) as database, pytest.MonkeyPatch.context() as changed:
+        changed.setattr(take_commands, "CHUNK_COMMANDS", PART_COMMANDS)
+        world = World(database, Path(home), opened=True)
+        world.take_file(
+            (Path(home) / "commands.jsonl").read_bytes(), on=REGISTERED_ON, moved=lambda _: begins.send(True)
+        )
 
 
 def kill_often(body: Callable[..., None], url: str, home: Path, *, kills: int, life_seconds: float) -> int:
@@ -158,3 +175,17 @@ def test_bank_imports_killed_anywhere_take_the_file_once_or_not_at_all(database,
     assert open_cents == 0
     assert world.rows("SELECT count(*) FROM rm_bank.statement") == [(1,)]
     assert MasterKey.read(tmp_path / "master.key")
+
+
+def test_imports_of_commands_killed_anywhere_give_each_line_one_effect_and_the_same_answer(database, tmp_path):
+    world = World(database, tmp_path, started_on=date(2025, 1, 2))
+    commands = [world.newcomer() for _ in range(60 * PART_COMMANDS)]
+    content = b"".join(write_lines(msgspec.to_builtins(command) for command in commands))
+    (tmp_path / "commands.jsonl").write_bytes(content)
+    assert kill_often(import_commands, database.url, tmp_path, kills=KILLS // 4, life_seconds=0.2) > 0
+    kept = world.backoffice.store.answers([command.command_id for command in commands])
+    assert kept
+    answered = world.take_file(content, on=date(2025, 2, 1))
+    assert {each.answer.outcome for each in answered} == {"accepted"}
+    assert {each.answer.command_id: each.answer for each in answered if each.repeated} == kept
+    assert sum(len(page) for page in world.backoffice.pages(Kind.MEMBER)) == len(commands)
