@@ -126,9 +126,7 @@ def test_answers_that_find_no_room_are_said_and_given_again_with_the_same_file(c
     path = write_commands(tmp_path / "m.jsonl", five_members())
     said = cli.process("import", path, "--answers", "/dev/full", "--on", "2025-01-15")
     assert said.returncode == 6
-    assert said.stderr.startswith(
-        "backoffice: The answers could not be written to their end; what was taken is recorded."
-    )
+    assert said.stderr.startswith("backoffice: The answers could not be written to their end. Make room")
     cli("import", path, "--answers", "/dev/null", "--on", "2025-01-15")
     cli("import", path, "--answers", tmp_path / "answers.jsonl", "--on", "2025-01-15")
     answers = [line for line in lines_of(tmp_path / "answers.jsonl") if "command_id" in line]
