@@ -22,8 +22,14 @@ from domain.ids import StreamId, owner_of
 from domain.member.happened import MemberRegistered
 from domain.money import Cents
 from domain.run import Control
-from domain.zorgkas_affiliation.happened import HappenedToAffiliation, ReportCorrected, ReportedToAgency
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation, Letter
+from domain.zorgkas_affiliation import (
+    AFFILIATION,
+    AffiliationState,
+    HappenedToAffiliation,
+    Letter,
+    ReportCorrected,
+    ReportedToAgency,
+)
 from formats.agency_report import ReportHead, ReportKind, ReportLine, ReportTotals, read_report, write_report
 
 _KINDS: Final[Mapping[type[Event], ReportKind]] = {ReportedToAgency: "report", ReportCorrected: "correction"}
@@ -120,11 +126,11 @@ def _national_numbers(store: PostgresStore, items: Sequence[Item]) -> dict[Strea
     }
 
 
-def _states(store: PostgresStore, items: Sequence[Item]) -> Mapping[StreamId, Affiliation]:
+def _states(store: PostgresStore, items: Sequence[Item]) -> Mapping[StreamId, AffiliationState]:
     """
     Fold the affiliations from their events, not from a cache: this file goes out of the house.
     """
-    states: dict[StreamId, Affiliation] = {}
+    states: dict[StreamId, AffiliationState] = {}
     for envelope in store.feed.of_streams([item.stream for item in items]):
         before = states.get(envelope.stream, AFFILIATION.initial)
         states[envelope.stream] = AFFILIATION.evolve(before, cast(HappenedToAffiliation, envelope.event))

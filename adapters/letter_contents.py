@@ -26,13 +26,15 @@ from domain.personal import ERASED
 from domain.rules.arrears import corrections_until, fine_expected
 from domain.rules.law import cents
 from domain.rules.zorgpremie import reference_day_for_reduction
-from domain.zorgkas_affiliation.happened import (
+from domain.zorgkas_affiliation import (
+    AFFILIATION,
+    AffiliationState,
     InvitationIssued,
     RegisteredLetterIssued,
     ReminderIssued,
+    YearOwed,
     ZorgpremieCharged,
 )
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation, YearOwed
 from formats.letter_facts import Addressee, Consequence, LetterFacts, LetterRefused, YearDue
 from formats.wording import enumeration
 
@@ -111,7 +113,7 @@ def reference_of(letter: LetterEvent) -> str:
     return f"ZP-{year}-{code[:5]}-{code[5:]}"
 
 
-def _years(letter: LetterEvent, state: Affiliation) -> tuple[YearDue, ...]:
+def _years(letter: LetterEvent, state: AffiliationState) -> tuple[YearDue, ...]:
     match letter:
         case InvitationIssued():
             asked = {year.year: year.open_cents for year in state.open_years()}

@@ -27,7 +27,7 @@ from application.runs.ports import RunKey
 from domain.envelope import Envelope
 from domain.errors import BackofficeError, Refused
 from domain.ids import StreamId, owner_of
-from domain.zorgkas_affiliation.happened import InvitationIssued, RegisteredLetterIssued, ReminderIssued
+from domain.zorgkas_affiliation import InvitationIssued, RegisteredLetterIssued, ReminderIssued
 from formats.letter_facts import LetterFacts, LetterRefused
 from formats.letters import LettersFile, RefusedLetter, render_letter, render_run
 from formats.printer_manifest import FileSummary, file_summary, header, lines, summary

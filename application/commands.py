@@ -17,7 +17,7 @@ from msgspec import Meta
 from domain.bank_movement import ExplainedAs
 from domain.facts import Region
 from domain.member import Language
-from domain.zorgkas_affiliation.happened import FineOutcome
+from domain.zorgkas_affiliation import FineOutcome
 
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 #: The post refuses a field of more than 50 characters on a registered letter.

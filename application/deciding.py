@@ -17,6 +17,7 @@ from application import commands as c
 from application.matching import payments_standing
 from application.work import Need, Work
 from domain import bank_movement, member
+from domain import zorgkas_affiliation as zorgkas
 from domain.bank_movement import BANK_MOVEMENT
 from domain.errors import NotFound, Refused
 from domain.facts import MemberFacts
@@ -26,9 +27,7 @@ from domain.money import Cents
 from domain.national_number import NationalNumber
 from domain.parameters import Parameters
 from domain.payments import Iban, Ogm
-from domain.zorgkas_affiliation import decided as zorgkas
-from domain.zorgkas_affiliation.happened import HappenedToAffiliation, ZorgpremieAmountChanged
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
+from domain.zorgkas_affiliation import AFFILIATION, AffiliationState, HappenedToAffiliation, ZorgpremieAmountChanged
 
 Detail = dict[str, Any]
 
@@ -207,7 +206,7 @@ def _allowance(
 
 
 def _on_affiliation(
-    decide: Callable[[Affiliation, Any, MemberFacts, Context], list[HappenedToAffiliation]],
+    decide: Callable[[AffiliationState, Any, MemberFacts, Context], list[HappenedToAffiliation]],
 ) -> Callable[[Any, Work, Context], Detail]:
     """
     Make the handler of a command that changes one affiliation and nothing else.
@@ -223,7 +222,7 @@ def _on_affiliation(
 
 
 def _join(
-    state: Affiliation, command: c.AskToJoin, facts: MemberFacts, context: Context
+    state: AffiliationState, command: c.AskToJoin, facts: MemberFacts, context: Context
 ) -> list[HappenedToAffiliation]:
     return zorgkas.ask_to_join(
         state, member=facts, year=command.from_year, as_of=context.as_of, law=context.law, ogm=context.new_ogm(),
@@ -254,7 +253,7 @@ def _allocate(command: c.AllocateMovement, work: Work, context: Context) -> Deta
 
 
 def _take_in(
-    state: Affiliation, movement: StreamId, amount: Cents, held: bank_movement.BankMovementState, context: Context
+    state: AffiliationState, movement: StreamId, amount: Cents, held: bank_movement.BankMovementState, context: Context
 ) -> list[HappenedToAffiliation]:
     assert held.value_date is not None, "a movement that was held has its days"
     assert held.booked_on is not None, "a movement that was held has its days"
@@ -266,7 +265,7 @@ def _take_in(
 
 
 def _take_back(
-    state: Affiliation, movement: StreamId, amount: Cents, held: bank_movement.BankMovementState, context: Context,
+    state: AffiliationState, movement: StreamId, amount: Cents, held: bank_movement.BankMovementState, context: Context,
     *, takes_back: UUID | UnsetType,
 ) -> list[HappenedToAffiliation]:  # fmt: skip
     assert held.value_date is not None, "a movement that was held has its days"

@@ -23,8 +23,7 @@ from domain.events import Basis, Used
 from domain.ids import MemberId, StreamId
 from domain.parameters import Parameters
 from domain.run import RunDateClosed
-from domain.zorgkas_affiliation.happened import HappenedToAffiliation
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
+from domain.zorgkas_affiliation import AFFILIATION, AffiliationState, HappenedToAffiliation
 
 #: What the sentences are about, in the order in which they are told.
 TOPICS: Final = (
@@ -139,7 +138,7 @@ def explain(
     return Explanation(member=member, year=year, sentences=ordered)
 
 
-def _summary(state: Affiliation, year: int) -> Iterator[Sentence]:
+def _summary(state: AffiliationState, year: int) -> Iterator[Sentence]:
     yield from _summary_of_year(state, year)
     if state.credit_cents < 0:
         back = euros(-state.credit_cents)
@@ -147,7 +146,7 @@ def _summary(state: Affiliation, year: int) -> Iterator[Sentence]:
         yield Sentence(topic="summary", day=None, text=text)
 
 
-def _summary_of_year(state: Affiliation, year: int) -> Iterator[Sentence]:
+def _summary_of_year(state: AffiliationState, year: int) -> Iterator[Sentence]:
     owed = state.owed(year)
     if owed is None:
         yield Sentence(topic="summary", day=None, text=f"Nothing is owed for {year}.")

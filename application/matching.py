@@ -14,10 +14,9 @@ from typing import NamedTuple
 from domain.bank_movement import HeldBecause
 from domain.ids import StreamId
 from domain.payments import Movement, NotAnOgm, Ogm
-from domain.zorgkas_affiliation.happened import MatchedBy
-from domain.zorgkas_affiliation.remembered import Affiliation
+from domain.zorgkas_affiliation import AffiliationState, MatchedBy
 
-StateOf = Callable[[StreamId], Affiliation]
+StateOf = Callable[[StreamId], AffiliationState]
 
 
 class Match(NamedTuple):
@@ -89,7 +88,7 @@ def match_money_in(movement: Movement, known: Known, state_of: StateOf) -> Match
     return "wrong_check_digits" if movement.communication_kind == "structured" else "no_ogm"
 
 
-def _opens_exactly(state: Affiliation, amount_cents: int) -> bool:
+def _opens_exactly(state: AffiliationState, amount_cents: int) -> bool:
     opens = [each.open_cents for each in state.open_years()]
     return amount_cents in opens or (len(opens) > 1 and sum(opens) == amount_cents)
 
@@ -112,7 +111,7 @@ def match_reversal(movement: Movement, known: Known, state_of: StateOf) -> tuple
     return fits[0]
 
 
-def payments_standing(state: Affiliation) -> list[tuple[StreamId, int]]:
+def payments_standing(state: AffiliationState) -> list[tuple[StreamId, int]]:
     """
     Return each payment of the affiliation that was not reversed, as the bank knows it: what was refunded of it counts.
     """

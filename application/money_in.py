@@ -20,6 +20,7 @@ from application.ports import Commit, Unit
 from application.take_commands import Sender
 from application.work import Work
 from domain import bank_account, bank_movement
+from domain import zorgkas_affiliation as zorgkas
 from domain.bank_account import BANK_ACCOUNT
 from domain.bank_movement import BANK_MOVEMENT
 from domain.errors import BackofficeError
@@ -27,8 +28,7 @@ from domain.ids import Kind, MemberId, StreamId, belonging_to, derived_key, owne
 from domain.money import Cents
 from domain.parameters import Parameters
 from domain.payments import Movement, Statement, bank_account_id, bank_movement_id
-from domain.zorgkas_affiliation import decided as zorgkas
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
+from domain.zorgkas_affiliation import AFFILIATION, AffiliationState
 
 CHUNK_MOVEMENTS: Final = 5_000
 
@@ -277,7 +277,7 @@ class _Chunk:
         erased = {belonging_to(member, Kind.ZORGKAS_AFFILIATION) for member in gone}
         return Known(by_ogm=by_ogm, by_account=by_account, erased=erased)
 
-    def _state(self, stream: StreamId) -> Affiliation:
+    def _state(self, stream: StreamId) -> AffiliationState:
         return self._work.state(AFFILIATION, stream)
 
     def _take(self, movement: Movement, known: Known) -> None:

@@ -17,7 +17,7 @@ from domain.bank_movement import MovementHeld
 from domain.ids import Kind, MemberId, StreamId, belonging_to, owner_of
 from domain.payments import NotAnOgm, Ogm
 from domain.personal import ERASED
-from domain.zorgkas_affiliation.remembered import Affiliation
+from domain.zorgkas_affiliation import AffiliationState
 
 #: Beyond so many members with the same open amount, an amount says nothing.
 SAME_AMOUNT_MAX: Final = 3
@@ -63,7 +63,7 @@ def suggest(
     *,
     known: Known,
     same_amount: Callable[[int, int], Sequence[StreamId]],
-    state_of: Callable[[Sequence[StreamId]], Mapping[StreamId, Affiliation]],
+    state_of: Callable[[Sequence[StreamId]], Mapping[StreamId, AffiliationState]],
 ) -> list[Suggestion]:
     """
     Return suggestions, the most likely first. `same_amount` gives who opens exactly an amount, at most so many.
@@ -93,7 +93,7 @@ def _add(why: dict[StreamId, list[str]], stream: StreamId, reason: str) -> None:
         reasons.append(reason)
 
 
-def _suggestion(stream: StreamId, reasons: Sequence[str], state: Affiliation, amount_cents: int) -> Suggestion:
+def _suggestion(stream: StreamId, reasons: Sequence[str], state: AffiliationState, amount_cents: int) -> Suggestion:
     opens = [each.open_cents for each in state.open_years()]
     if amount_cents in opens or (opens and sum(opens) == amount_cents):
         reasons = [*reasons, _AMOUNT]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from adapters.postgres.looking_at_letters import LetterView
     from adapters.wiring import Backoffice
     from console.answers.every import MemberShown
-    from domain.zorgkas_affiliation.remembered import Affiliation
+    from domain.zorgkas_affiliation import AffiliationState
 
 _LISTS: Final = (
     "movements",
@@ -83,7 +83,7 @@ def _member(backoffice: Backoffice, member: MemberId, reveal: str | None) -> Mem
     from adapters.postgres.looking_at_letters import letters
     from console.answers.every import MemberShown, Period
     from domain.member import MEMBER
-    from domain.zorgkas_affiliation.remembered import AFFILIATION
+    from domain.zorgkas_affiliation import AFFILIATION
 
     stream = StreamId(member)
     state = backoffice.store.load(MEMBER, [stream])[stream].state
@@ -108,7 +108,7 @@ def _member(backoffice: Backoffice, member: MemberId, reveal: str | None) -> Mem
     )
 
 
-def _with_last_money(year: YearView, account: Affiliation) -> YearView:
+def _with_last_money(year: YearView, account: AffiliationState) -> YearView:
     """
     Say which money stands on the year now, also after some was taken back or moved: the account itself knows.
     """
@@ -274,7 +274,7 @@ def since_owed_back(backoffice: Backoffice, item: WorkItem) -> WorkItem:
     """
     import msgspec
 
-    from domain.zorgkas_affiliation.happened import PaymentReversed
+    from domain.zorgkas_affiliation import PaymentReversed
 
     days = [
         envelope.commit.business_date

@@ -55,7 +55,7 @@ def _suggested(backoffice: Backoffice, movement: UUID) -> Suggested:
     from application.suggesting import suggest
     from console.answers.every import Suggested
     from domain.bank_movement import BANK_MOVEMENT, MovementHeld, NotOnTheWorklist
-    from domain.zorgkas_affiliation.remembered import AFFILIATION
+    from domain.zorgkas_affiliation import AFFILIATION
 
     stream = StreamId(movement)
     held = next((each.event for each in backoffice.store.history(stream)), None)

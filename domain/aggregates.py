@@ -11,6 +11,6 @@ from domain.bank_movement import BANK_MOVEMENT
 from domain.catalogue import Aggregate
 from domain.member import MEMBER
 from domain.run import RUN
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 
 AGGREGATES: Final[tuple[Aggregate[Any, Any], ...]] = (MEMBER, AFFILIATION, BANK_ACCOUNT, BANK_MOVEMENT, RUN)

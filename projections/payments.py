@@ -13,7 +13,7 @@ from domain.envelope import Envelope
 from domain.ids import Kind, owner_of
 from domain.member import BankAccountGiven
 from domain.personal import ERASED
-from domain.zorgkas_affiliation.happened import PaymentReceived, PaymentReversed
+from domain.zorgkas_affiliation import PaymentReceived, PaymentReversed
 from projections.model import ByEvent, Fold, Row, StreamRows, Table, unmoved
 
 

@@ -17,7 +17,7 @@ from domain.ids import Kind, StreamId, derived_id, derived_key
 from domain.money import Cents
 from domain.parameters import Parameters
 from domain.payments import Ogm
-from domain.zorgkas_affiliation.happened import (
+from domain.zorgkas_affiliation import (
     AffiliationKind,
     AffiliationOpened,
     Allocation,

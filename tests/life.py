@@ -8,15 +8,14 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
+from domain import zorgkas_affiliation as zorgkas
 from domain.dates import Period
 from domain.decisions import PassedOver, Selected
 from domain.facts import MemberFacts
 from domain.ids import derived_key
 from domain.money import Cents
-from domain.zorgkas_affiliation import decided
+from domain.zorgkas_affiliation import AFFILIATION, AffiliationState, FineOutcome, HappenedToAffiliation
 from domain.zorgkas_affiliation import happened as h
-from domain.zorgkas_affiliation.happened import FineOutcome, HappenedToAffiliation
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
 from tests.builders import AN_OGM, LAW, a_member, barcode, movement
 
 
@@ -29,7 +28,7 @@ class Life:
 
     def __init__(self, member: MemberFacts | None = None) -> None:
         self.member = member or a_member()
-        self.state: Affiliation = AFFILIATION.initial
+        self.state: AffiliationState = AFFILIATION.initial
         self.happened: list[HappenedToAffiliation] = []
         self._movements = 0
 
@@ -46,7 +45,7 @@ class Life:
     def invited_for(self, year: int, *, on: date | None = None) -> list[str]:
         on = on or date(year, 1, 20)
         return self._tell(
-            decided.invite(
+            zorgkas.invite(
                 self.state,
                 member=self.member,
                 year=year,
@@ -59,7 +58,7 @@ class Life:
 
     def asks_to_join(self, year: int, *, on: date) -> list[str]:
         return self._tell(
-            decided.ask_to_join(
+            zorgkas.ask_to_join(
                 self.state,
                 member=self.member,
                 year=year,
@@ -79,7 +78,7 @@ class Life:
         The movement with that number is told, for the first time or once more.
         """
         return self._tell(
-            decided.receive_payment(
+            zorgkas.receive_payment(
                 self.state,
                 movement=movement(number),
                 amount_cents=Cents(euros * 100),
@@ -94,7 +93,7 @@ class Life:
 
     def bank_takes_back(self, payment: int, *, euros: int, on: date) -> list[str]:
         return self._tell(
-            decided.reverse_payment(
+            zorgkas.reverse_payment(
                 self.state,
                 movement=movement(payment),
                 reversed_by=movement(10_000 + payment),
@@ -112,11 +111,11 @@ class Life:
 
     def deadline_of(self, year: int, *, on: date | None = None) -> list[str]:
         on = on or date(year, 5, 1)
-        return self._tell(decided.close_year(self.state, member=self.member, year=year, as_of=on, law=LAW))
+        return self._tell(zorgkas.close_year(self.state, member=self.member, year=year, as_of=on, law=LAW))
 
     def letter_run(self, *, on: date) -> list[str]:
         return self._tell(
-            decided.write_registered_letter(
+            zorgkas.write_registered_letter(
                 self.state,
                 member=self.member,
                 as_of=on,
@@ -128,7 +127,7 @@ class Life:
 
     def post_proves(self, posted_on: date, *, known: date | None = None) -> list[str]:
         return self._tell(
-            decided.post_letter(
+            zorgkas.post_letter(
                 self.state,
                 letter_id=self.state.letters[-1].letter_id,
                 posted_on=posted_on,
@@ -140,17 +139,17 @@ class Life:
 
     def report_run(self, *, on: date) -> list[str]:
         return self._tell(
-            decided.report(
+            zorgkas.report(
                 self.state, member=self.member, as_of=on, law=LAW, report_id=derived_key("report", str(on.year))
             )
         )
 
     def correction_run(self, *, on: date) -> list[str]:
-        return self._tell(decided.correct_report(self.state, member=self.member, as_of=on, law=LAW))
+        return self._tell(zorgkas.correct_report(self.state, member=self.member, as_of=on, law=LAW))
 
     def reminder_run(self, year: int, *, on: date) -> list[str]:
         return self._tell(
-            decided.remind(
+            zorgkas.remind(
                 self.state,
                 member=self.member,
                 year=year,
@@ -163,7 +162,7 @@ class Life:
 
     def agency_fines(self, *years: int, on: date, euros: int = 250) -> list[str]:
         return self._tell(
-            decided.record_fine(
+            zorgkas.record_fine(
                 self.state,
                 reference=f"fine of {on.isoformat()}",
                 letter_id=self.state.letters[-1].letter_id,
@@ -178,7 +177,7 @@ class Life:
 
     def agency_tells_of_the_fine(self, outcome: FineOutcome, *, on: date) -> list[str]:
         reference = self.state.fines[-1].reference
-        return self._tell(decided.follow_up_fine(self.state, reference=reference, outcome=outcome, happened_on=on))
+        return self._tell(zorgkas.follow_up_fine(self.state, reference=reference, outcome=outcome, happened_on=on))
 
     def agency_annuls(self, *, on: date) -> list[str]:
         if not self.state.fines:
@@ -196,11 +195,11 @@ class Life:
             verhoogde_tegemoetkoming=periods,
             died_on=self.member.died_on,
         )
-        return self._tell(decided.apply_late_allowance(self.state, member=self.member, as_of=on, law=LAW))
+        return self._tell(zorgkas.apply_late_allowance(self.state, member=self.member, as_of=on, law=LAW))
 
     def refunded(self, euros: int, *, on: date) -> list[str]:
         return self._tell(
-            decided.refund_credit(
+            zorgkas.refund_credit(
                 self.state, amount_cents=Cents(euros * 100), refunded_on=on, reference=f"refund of {on.isoformat()}"
             )
         )
@@ -221,7 +220,7 @@ class Life:
         return next(event for event in reversed(self.happened) if isinstance(event, kind))
 
 
-def check_invariants(state: Affiliation, happened: Iterable[HappenedToAffiliation]) -> None:
+def check_invariants(state: AffiliationState, happened: Iterable[HappenedToAffiliation]) -> None:
     """
     What is true after every event: received = on years + credit + refunded; nothing negative; no year has too much.
     """

@@ -28,14 +28,14 @@ from domain.member import MEMBER
 from domain.member.happened import CmMembershipStarted, DomicileRecorded, MemberRegistered
 from domain.money import Cents
 from domain.run import RUN
-from domain.zorgkas_affiliation.happened import (
+from domain.zorgkas_affiliation import (
+    AFFILIATION,
     AffiliationOpened,
     Allocation,
     PaymentReceived,
     YearMissed,
     ZorgpremieCharged,
 )
-from domain.zorgkas_affiliation.remembered import AFFILIATION
 from schedulers.jobs import JOBS
 from schedulers.legal_calendar import LEGAL_CALENDAR
 

@@ -15,7 +15,7 @@ from application.runs.ports import Registered, Totals
 from application.runs.settle import ControlSource
 from domain.events import Event
 from domain.run import Control
-from domain.zorgkas_affiliation.happened import (
+from domain.zorgkas_affiliation import (
     InvitationIssued,
     RegisteredLetterIssued,
     ReminderIssued,

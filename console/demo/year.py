@@ -28,7 +28,7 @@ from domain.ids import StreamId, derived_key, owner_of
 from domain.member import MEMBER
 from domain.rules.arrears import fine_expected
 from domain.rules.law import cents
-from domain.zorgkas_affiliation.happened import ReportedToAgency
+from domain.zorgkas_affiliation import ReportedToAgency
 
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)

@@ -27,7 +27,7 @@ from domain.zorgkas_affiliation.happened import (
     ReminderIssued,
     YearMissed,
 )
-from domain.zorgkas_affiliation.remembered import Affiliation, Letter, YearOwed
+from domain.zorgkas_affiliation.remembered import AffiliationState, Letter, YearOwed
 from domain.zorgkas_affiliation.story import Story
 
 # --- What we decide --------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class PostedOtherwise(Refused):
 
 
 def close_year(
-    state: Affiliation, *, member: MemberFacts, year: int, as_of: date, law: Parameters
+    state: AffiliationState, *, member: MemberFacts, year: int, as_of: date, law: Parameters
 ) -> Selected[HappenedToAffiliation] | PassedOver:
     """
     Say that the year was missed when its money was not on the account, in full, on its last day.
@@ -109,7 +109,7 @@ def close_year(
 
 
 def remind(
-    state: Affiliation,
+    state: AffiliationState,
     *,
     member: MemberFacts,
     year: int,
@@ -147,7 +147,7 @@ def remind(
 
 
 def write_registered_letter(
-    state: Affiliation, *, member: MemberFacts, as_of: date, law: Parameters, ogm: Ogm, letter_id: UUID
+    state: AffiliationState, *, member: MemberFacts, as_of: date, law: Parameters, ogm: Ogm, letter_id: UUID
 ) -> Selected[HappenedToAffiliation] | PassedOver:
     """
     Make the registered letter for who has as many missed years as the law of that day asks, with all premiums due.
@@ -175,7 +175,7 @@ def write_registered_letter(
 
 
 def post_letter(
-    state: Affiliation, *, letter_id: UUID, posted_on: date, barcode: str, as_of: date, law: Parameters
+    state: AffiliationState, *, letter_id: UUID, posted_on: date, barcode: str, as_of: date, law: Parameters
 ) -> list[HappenedToAffiliation]:
     """
     Record the post's proof: from now on the letter counts as sent on that day. The same proof twice is nothing.
@@ -207,7 +207,7 @@ def post_letter(
     return story.events
 
 
-def _why_not_reminded(state: Affiliation, owed: YearOwed | None, *, member: MemberFacts, as_of: date) -> str:
+def _why_not_reminded(state: AffiliationState, owed: YearOwed | None, *, member: MemberFacts, as_of: date) -> str:
     if member.has_died_by(as_of):
         return "died"
     if owed is None:
@@ -236,11 +236,11 @@ def _doubt_posting(story: Story, letter_id: UUID, *, withdrawn: bool, as_of: dat
             contradict_if_groundless(story, letter, cause="paid_in_time", as_of=as_of, law=law)
 
 
-def _is_missed(state: Affiliation, owed: YearOwed, *, as_of: date) -> bool:
+def _is_missed(state: AffiliationState, owed: YearOwed, *, as_of: date) -> bool:
     return not owed.missed and owed.last_day < as_of and not state.is_paid_in_time(owed)
 
 
-def _missed(state: Affiliation, owed: YearOwed) -> YearMissed:
+def _missed(state: AffiliationState, owed: YearOwed) -> YearMissed:
     paid_cents = state.paid_cents(owed.year, until=owed.last_day)
     rule = ("ZB-1", "ZP-3", "ZP-5") if owed.last_day == owed.due_on else ("ZB-1", "ZK-11")
     return YearMissed(
@@ -251,7 +251,7 @@ def _missed(state: Affiliation, owed: YearOwed) -> YearMissed:
     )
 
 
-def _counts_for_letter(state: Affiliation, owed: YearOwed) -> bool:
+def _counts_for_letter(state: AffiliationState, owed: YearOwed) -> bool:
     return (
         owed.missed
         and state.fine_possible(owed)
@@ -265,7 +265,7 @@ def _is_with_agency(letter: Letter) -> bool:
 
 
 def _letter(
-    state: Affiliation,
+    state: AffiliationState,
     *,
     as_of: date,
     law: Parameters,

@@ -30,7 +30,7 @@ from domain.zorgkas_affiliation.happened import (
     ZorgpremieAmountChanged,
     ZorgpremieCharged,
 )
-from domain.zorgkas_affiliation.remembered import Affiliation, YearOwed
+from domain.zorgkas_affiliation.remembered import AffiliationState, YearOwed
 from domain.zorgkas_affiliation.story import Story
 
 # --- What we decide --------------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ class CannotJoin(Refused):
 
 
 def invite(
-    state: Affiliation,
+    state: AffiliationState,
     *,
     member: MemberFacts,
     year: int,
@@ -87,7 +87,7 @@ def invite(
 
 
 def ask_to_join(
-    state: Affiliation,
+    state: AffiliationState,
     *,
     member: MemberFacts,
     year: int,
@@ -120,7 +120,7 @@ def ask_to_join(
 
 
 def apply_late_allowance(
-    state: Affiliation, *, member: MemberFacts, as_of: date, law: Parameters
+    state: AffiliationState, *, member: MemberFacts, as_of: date, law: Parameters
 ) -> list[HappenedToAffiliation]:
     """
     Change what charged years cost when the increased allowance on their reference day became known, or ended, late.

@@ -21,7 +21,7 @@ from domain.zorgkas_affiliation.happened import (
     PostedLetterContradicted,
     RegisteredLetterWithdrawn,
 )
-from domain.zorgkas_affiliation.remembered import Affiliation, Letter, YearOwed
+from domain.zorgkas_affiliation.remembered import AffiliationState, Letter, YearOwed
 from domain.zorgkas_affiliation.story import Story
 
 Cause = Literal["paid_in_time", "amount_changed"]
@@ -78,14 +78,14 @@ def draw_consequences(story: Story, *, cause: Cause, as_of: date, law: Parameter
                 contradict_if_groundless(story, letter, cause=cause, as_of=as_of, law=law)
 
 
-def missed_years_of(state: Affiliation, letter: Letter) -> list[YearOwed]:
+def missed_years_of(state: AffiliationState, letter: Letter) -> list[YearOwed]:
     """
     Return the letter's years that are missed and can lead to a fine; other premiums due were only asked along.
     """
     return [owed for owed in state.years if owed.year in letter.years and owed.mandatory and owed.missed]
 
 
-def unpaid_years_of(state: Affiliation, letter: Letter, *, until: date) -> list[YearOwed]:
+def unpaid_years_of(state: AffiliationState, letter: Letter, *, until: date) -> list[YearOwed]:
     """
     Return the letter's missed years whose money was not there on a day; none when all that the letter asked was there.
 

@@ -26,7 +26,7 @@ from domain.zorgkas_affiliation.happened import (
     PaymentReceived,
     PaymentReversed,
 )
-from domain.zorgkas_affiliation.remembered import Affiliation
+from domain.zorgkas_affiliation.remembered import AffiliationState
 from domain.zorgkas_affiliation.story import Story
 
 # --- What we decide --------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ class MoreThanCredit(Refused):
 
 
 def receive_payment(
-    state: Affiliation,
+    state: AffiliationState,
     *,
     movement: StreamId,
     amount_cents: Cents,
@@ -110,7 +110,7 @@ def receive_payment(
 
 
 def reverse_payment(
-    state: Affiliation,
+    state: AffiliationState,
     *,
     movement: StreamId,
     reversed_by: StreamId,
@@ -160,7 +160,7 @@ def reverse_payment(
 
 
 def refund_credit(
-    state: Affiliation, *, amount_cents: Cents, refunded_on: date, reference: str
+    state: AffiliationState, *, amount_cents: Cents, refunded_on: date, reference: str
 ) -> list[HappenedToAffiliation]:
     """
     Record that credit went back to the member. The same reference twice is nothing. Raises MoreThanCredit.

@@ -124,7 +124,7 @@ class Refunded(msgspec.Struct, frozen=True, array_like=True, gc=False):
     amount_cents: Cents
 
 
-class Affiliation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class AffiliationState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     One member's affiliation. `years` are in order; `pieces` is all money that came in and was not refunded or reversed.
 
@@ -211,7 +211,7 @@ class Affiliation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return owed.mandatory and not self.was_fined_for(owed.year)
 
 
-def _with_year(state: Affiliation, year: int, **changes: Any) -> Affiliation:
+def _with_year(state: AffiliationState, year: int, **changes: Any) -> AffiliationState:
     last = state.years[-1]
     if last.year == year:
         return replace(state, years=(*state.years[:-1], replace(last, **changes)))
@@ -219,13 +219,13 @@ def _with_year(state: Affiliation, year: int, **changes: Any) -> Affiliation:
 
 
 def _letter_changed(
-    state: Affiliation,
+    state: AffiliationState,
     event: RegisteredLetterPosted
     | RegisteredLetterWithdrawn
     | PostedLetterContradicted
     | ReportedToAgency
     | ReportCorrected,
-) -> Affiliation:
+) -> AffiliationState:
     changes: dict[str, Any]
     match event:
         case RegisteredLetterPosted():
@@ -249,7 +249,7 @@ def _letter_changed(
     return replace(state, letters=tuple(letters))
 
 
-def _charged(state: Affiliation, event: ZorgpremieCharged) -> Affiliation:
+def _charged(state: AffiliationState, event: ZorgpremieCharged) -> AffiliationState:
     owed = YearOwed(
         event.year,
         event.amount_cents,
@@ -264,7 +264,7 @@ def _charged(state: Affiliation, event: ZorgpremieCharged) -> Affiliation:
     return replace(state, years=(*state.years, owed))
 
 
-def _amount_changed(state: Affiliation, event: ZorgpremieAmountChanged) -> Affiliation:
+def _amount_changed(state: AffiliationState, event: ZorgpremieAmountChanged) -> AffiliationState:
     if event.freed_cents:
         moves = year_to_credit(state.pieces, year=event.year, amount_cents=event.freed_cents)
         state = replace(state, pieces=after_moves(state.pieces, moves))
@@ -273,7 +273,7 @@ def _amount_changed(state: Affiliation, event: ZorgpremieAmountChanged) -> Affil
     return _with_year(state, event.year, amount_cents=event.to_cents, reduced=event.reduced, asked_cents=asked_cents)
 
 
-def _received(state: Affiliation, event: PaymentReceived) -> Affiliation:
+def _received(state: AffiliationState, event: PaymentReceived) -> AffiliationState:
     movement, value_date = event.movement, event.value_date
     pieces = [*state.pieces]
     for share in event.allocations:
@@ -283,7 +283,7 @@ def _received(state: Affiliation, event: PaymentReceived) -> Affiliation:
     return replace(state, pieces=tuple(pieces))
 
 
-def _reversed(state: Affiliation, event: PaymentReversed) -> Affiliation:
+def _reversed(state: AffiliationState, event: PaymentReversed) -> AffiliationState:
     ours = next(piece for piece in state.pieces if piece.movement == event.movement)
     left = (piece for piece in state.pieces if piece.movement != event.movement)
     return replace(
@@ -295,7 +295,7 @@ def _reversed(state: Affiliation, event: PaymentReversed) -> Affiliation:
     )
 
 
-def _refunded(state: Affiliation, event: CreditRefunded) -> Affiliation:
+def _refunded(state: AffiliationState, event: CreditRefunded) -> AffiliationState:
     leaving = leaving_credit(state.pieces, amount_cents=event.amount_cents)
     return replace(
         state,
@@ -305,7 +305,7 @@ def _refunded(state: Affiliation, event: CreditRefunded) -> Affiliation:
     )
 
 
-def _credit_allocated(state: Affiliation, event: CreditAllocated) -> Affiliation:
+def _credit_allocated(state: AffiliationState, event: CreditAllocated) -> AffiliationState:
     pieces = state.pieces
     for share in event.allocations:
         moves = credit_to_year(pieces, year=share.year, amount_cents=share.amount_cents)
@@ -313,14 +313,14 @@ def _credit_allocated(state: Affiliation, event: CreditAllocated) -> Affiliation
     return replace(state, pieces=pieces)
 
 
-def _letter_issued(state: Affiliation, event: RegisteredLetterIssued) -> Affiliation:
+def _letter_issued(state: AffiliationState, event: RegisteredLetterIssued) -> AffiliationState:
     years = tuple(share.year for share in event.years)
     enough = tuple(state.enough_cents(owed) for owed in state.years if owed.year in years)
     letter = Letter(event.letter_id, event.letter_year, years, enough, event.pay_by, event.issued_on)
     return replace(state, letters=(*state.letters, letter))
 
 
-def _fine_followed_up(state: Affiliation, event: FineFollowedUp) -> Affiliation:
+def _fine_followed_up(state: AffiliationState, event: FineFollowedUp) -> AffiliationState:
     fines = (
         replace(fine, outcomes=(*fine.outcomes, event.outcome)) if fine.reference == event.reference else fine
         for fine in state.fines
@@ -328,7 +328,7 @@ def _fine_followed_up(state: Affiliation, event: FineFollowedUp) -> Affiliation:
     return replace(state, fines=tuple(fines))
 
 
-def evolve(state: Affiliation, event: HappenedToAffiliation) -> Affiliation:
+def evolve(state: AffiliationState, event: HappenedToAffiliation) -> AffiliationState:
     """
     Return the state after the event. No rules and no refusals here: what happened, happened.
     """
@@ -374,11 +374,11 @@ def evolve(state: Affiliation, event: HappenedToAffiliation) -> Affiliation:
             return _fine_followed_up(state, event)
 
 
-AFFILIATION: Aggregate[Affiliation, HappenedToAffiliation] = Aggregate(
+AFFILIATION: Aggregate[AffiliationState, HappenedToAffiliation] = Aggregate(
     context="zorgkas",
     kind=Kind.ZORGKAS_AFFILIATION,
     happened=HappenedToAffiliation,
-    initial=Affiliation(),
+    initial=AffiliationState(),
     evolve=evolve,
     fold_version=4,
 )

@@ -25,7 +25,7 @@ from domain.zorgkas_affiliation.happened import (
     ReportCorrected,
     ReportedToAgency,
 )
-from domain.zorgkas_affiliation.remembered import Affiliation, Letter
+from domain.zorgkas_affiliation.remembered import AffiliationState, Letter
 
 # --- What we decide --------------------------------------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ class NoSuchFine(NotFound):
 
 
 def report(
-    state: Affiliation, *, member: MemberFacts, as_of: date, law: Parameters, report_id: UUID
+    state: AffiliationState, *, member: MemberFacts, as_of: date, law: Parameters, report_id: UUID
 ) -> Selected[HappenedToAffiliation] | PassedOver:
     """
     Report who got the registered letter and did not pay: posted in time with proof, too many years still incomplete.
@@ -112,7 +112,7 @@ def report(
 
 
 def correct_report(
-    state: Affiliation, *, member: MemberFacts, as_of: date, law: Parameters
+    state: AffiliationState, *, member: MemberFacts, as_of: date, law: Parameters
 ) -> Selected[HappenedToAffiliation] | PassedOver:
     """
     Take the last report back when money on the account by 15 October left too few years incomplete.
@@ -151,7 +151,7 @@ def correct_report(
 
 
 def record_fine(
-    state: Affiliation,
+    state: AffiliationState,
     *,
     reference: str,
     letter_id: UUID,
@@ -190,7 +190,7 @@ def record_fine(
 
 
 def follow_up_fine(
-    state: Affiliation, *, reference: str, outcome: FineOutcome, happened_on: date
+    state: AffiliationState, *, reference: str, outcome: FineOutcome, happened_on: date
 ) -> list[HappenedToAffiliation]:
     """
     Record what the Agency told since about a fine. The same outcome twice is nothing. Raises NoSuchFine.
@@ -214,7 +214,7 @@ def follow_up_fine(
     ]
 
 
-def _letter_of(state: Affiliation, year: int) -> Letter | None:
+def _letter_of(state: AffiliationState, year: int) -> Letter | None:
     """
     Return the letter of a year: the last one made, since another is only made when the one before was withdrawn.
     """

@@ -5,7 +5,7 @@ A decision in the making: each event is remembered at once, so that the next one
 from __future__ import annotations
 
 from domain.zorgkas_affiliation.happened import HappenedToAffiliation
-from domain.zorgkas_affiliation.remembered import Affiliation, evolve
+from domain.zorgkas_affiliation.remembered import AffiliationState, evolve
 
 
 class Story:
@@ -15,7 +15,7 @@ class Story:
 
     __slots__ = ("events", "state")
 
-    def __init__(self, state: Affiliation) -> None:
+    def __init__(self, state: AffiliationState) -> None:
         self.state = state
         self.events: list[HappenedToAffiliation] = []
 

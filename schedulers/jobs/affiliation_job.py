@@ -14,7 +14,7 @@ from domain.catalogue import Aggregate
 from domain.decisions import PassedOver, Selected
 from domain.events import Event, Used
 from domain.parameters import Parameters
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 
 Decide = Callable[[Candidate, Turn, Parameters], Selected[Any] | PassedOver]
 

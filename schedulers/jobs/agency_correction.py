@@ -9,8 +9,7 @@ from typing import Any, Final
 from application.jobs import Candidate, Turn
 from domain.decisions import PassedOver, Selected
 from domain.parameters import Parameters
-from domain.zorgkas_affiliation.decided import correct_report
-from domain.zorgkas_affiliation.happened import ReportCorrected
+from domain.zorgkas_affiliation import ReportCorrected, correct_report
 from schedulers.jobs.affiliation_job import AffiliationJob
 
 

@@ -10,8 +10,7 @@ from typing import Any, Final
 from application.jobs import Candidate, Turn
 from domain.decisions import PassedOver, Selected
 from domain.parameters import Parameters
-from domain.zorgkas_affiliation.decided import report
-from domain.zorgkas_affiliation.happened import ReportedToAgency
+from domain.zorgkas_affiliation import ReportedToAgency, report
 from schedulers.jobs.affiliation_job import AffiliationJob
 
 

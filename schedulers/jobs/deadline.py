@@ -13,8 +13,7 @@ from typing import Any, Final
 from application.jobs import Candidate, Turn
 from domain.decisions import PassedOver, Selected
 from domain.parameters import Parameters
-from domain.zorgkas_affiliation.decided import close_year
-from domain.zorgkas_affiliation.happened import YearMissed
+from domain.zorgkas_affiliation import YearMissed, close_year
 from schedulers.jobs.affiliation_job import AffiliationJob
 
 _DAY: Final = timedelta(days=1)

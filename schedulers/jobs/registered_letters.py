@@ -10,8 +10,7 @@ from typing import Any, Final
 from application.jobs import Candidate, Turn
 from domain.decisions import PassedOver, Selected
 from domain.parameters import Parameters
-from domain.zorgkas_affiliation.decided import write_registered_letter
-from domain.zorgkas_affiliation.happened import RegisteredLetterIssued
+from domain.zorgkas_affiliation import RegisteredLetterIssued, write_registered_letter
 from schedulers.jobs.affiliation_job import AffiliationJob
 
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 from application.jobs import Candidate, Turn
 from domain.decisions import PassedOver, Selected
 from domain.parameters import Parameters
-from domain.zorgkas_affiliation.decided import remind
-from domain.zorgkas_affiliation.happened import ReminderIssued
+from domain.zorgkas_affiliation import ReminderIssued, remind
 from schedulers.jobs.affiliation_job import AffiliationJob
 
 

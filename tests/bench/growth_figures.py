@@ -10,7 +10,7 @@ from adapters.postgres import heads
 from adapters.postgres.store import PostgresStore
 from application.ports import Change
 from domain.ids import MemberId
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
+from domain.zorgkas_affiliation import AFFILIATION, AffiliationState
 from tests.bench import material
 from tests.bench.harness import Bench, Figure, Stopwatch, Took, agree, cost, median_rate, spread
 from tests.bench.store_figures import store_on
@@ -63,7 +63,7 @@ class _Fund:
         self._streams = [material.affiliation_of(member) for member in ids]
         self._versions = 0
         self._few = self._streams[: bench.size(10_000, 100)]
-        self._state = Affiliation(kind="mandatory", from_year=2020)  # folding is not what is measured
+        self._state = AffiliationState(kind="mandatory", from_year=2020)  # folding is not what is measured
 
     def turn(self, watch: Stopwatch) -> int:
         year = 2020 + self._versions // 2 % 7

@@ -26,7 +26,7 @@ from adapters.kafka.translation import Translation
 from adapters.postgres.database import OWNER, Database
 from adapters.postgres.relay_positions import RelayPositions
 from consumers.publishing import LIVE, Options, live_relay, public_topics, unopened_feed, wanted_topics
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from tests.bench import harness, kafka_consumers, material
 from tests.bench.harness import Bench, Figure, Stopwatch, median_rate, middle, spread
 from tests.bench.quarters import add_quarters, quarters

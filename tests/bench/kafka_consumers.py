@@ -24,7 +24,7 @@ from application.ports import Change
 from consumers import published_accounts
 from consumers.loop import Loop
 from consumers.publishing import LIVE, Options, live_relay
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from formats.contract import contract
 from tests.bench import harness, material
 from tests.bench.harness import Bench, Figure

@@ -19,8 +19,10 @@ from domain.events import Basis, Used
 from domain.ids import Kind, MemberId, StreamId, belonging_to, derived_key, new_member_id, owner_of
 from domain.money import Cents
 from domain.payments import Ogm
-from domain.zorgkas_affiliation.happened import (
+from domain.zorgkas_affiliation import (
+    AFFILIATION,
     AffiliationOpened,
+    AffiliationState,
     Allocation,
     HappenedToAffiliation,
     InvitationIssued,
@@ -28,7 +30,6 @@ from domain.zorgkas_affiliation.happened import (
     YearMissed,
     ZorgpremieCharged,
 )
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
 
 ACCOUNT = "BE72777594206316"
 CENTS = {2020: 5300, 2021: 5400, 2022: 5400, 2023: 5800, 2024: 6200, 2025: 6400, 2026: 10000}
@@ -177,7 +178,7 @@ def person(number: int) -> list[m.HappenedToMember]:
 # --- To the store ------------------------------------------------------------------------------------------------------
 
 
-def changes(of: Sequence[History], *, after: int = 0) -> list[Change[Affiliation, HappenedToAffiliation]]:
+def changes(of: Sequence[History], *, after: int = 0) -> list[Change[AffiliationState, HappenedToAffiliation]]:
     """
     Return the histories as changes of streams that stand at version `after`, with their states folded.
     """

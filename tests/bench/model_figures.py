@@ -18,7 +18,7 @@ from adapters.postgres.store import PostgresStore
 from adapters.rebuild_workers import filled_by
 from application.ports import Change
 from domain.ids import Kind, StreamId
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from projections.premium_account import PremiumAccount
 from tests.bench import material, stock
 from tests.bench.harness import Bench, Figure, Stopwatch, Took, agree, cost, dbname, median_rate, spread

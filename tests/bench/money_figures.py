@@ -17,8 +17,7 @@ from domain.ids import StreamId
 from domain.member import MEMBER
 from domain.money import Cents
 from domain.payments import Movement, bank_movement_id
-from domain.zorgkas_affiliation.decided import receive_payment
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION, receive_payment
 from tests.bench import material, stock
 from tests.bench.harness import Bench, Figure, Stopwatch, Took, agree, cost, dbname, median_rate, spread
 from tests.bench.run_figures import office

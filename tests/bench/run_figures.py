@@ -22,8 +22,7 @@ from application.ports import Change
 from application.runs.lifecycle import Runs
 from domain.decisions import Selected
 from domain.member import MEMBER
-from domain.zorgkas_affiliation.decided import close_year
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION, close_year
 from schedulers.jobs import JOBS
 from tests.bench import material, stock
 from tests.bench.harness import Bench, Figure, Stopwatch, Took, agree, cost, dbname, median_rate, spread

@@ -26,9 +26,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from adapters.postgres.database import Database
+from domain.zorgkas_affiliation import AFFILIATION, AffiliationState, HappenedToAffiliation
 from domain.zorgkas_affiliation import happened as h
-from domain.zorgkas_affiliation.happened import HappenedToAffiliation
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
 from tests.bench.material import History
 
 EVENTS_A_CALL = 200
@@ -49,7 +48,7 @@ class StockAffiliation(Aggregate):
     """
 
     def __init__(self, stream: UUID, data: dict[str, Any]) -> None:
-        self.affiliation: Affiliation = AFFILIATION.evolve(Affiliation(), typed(data))
+        self.affiliation: AffiliationState = AFFILIATION.evolve(AffiliationState(), typed(data))
 
     @staticmethod
     def create_id(stream: UUID) -> UUID:  # type: ignore[override]

@@ -20,8 +20,8 @@ from adapters.sealing import MasterKey
 from domain.aggregates import AGGREGATES
 from domain.catalogue import Aggregate
 from domain.ids import owner_of
+from domain.zorgkas_affiliation import AFFILIATION, evolve
 from domain.zorgkas_affiliation import happened as h
-from domain.zorgkas_affiliation.remembered import AFFILIATION, evolve
 from formats.stored import StoredEvents
 from tests.bench import material, stock
 from tests.bench.harness import Bench, Figure, Stopwatch, Took, agree, cost, median_rate, spread

@@ -26,7 +26,7 @@ from application.take_commands import Sender
 from domain.ids import derived_key
 from domain.member import MEMBER
 from domain.payments import Movement
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from tests.bench import material
 from tests.bench.harness import Bench, Figure, agree
 from tests.bench.money_figures import iban_of

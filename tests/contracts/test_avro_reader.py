@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from adapters.garbage import rare_collections
 from domain.events import Event
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from formats.avro import NotOurMessage, Reader, parsed
 from formats.avro_reader import Unusual, reader_of
 from formats.avro_writer import writer_of

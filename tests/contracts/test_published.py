@@ -20,8 +20,8 @@ from domain.aggregates import AGGREGATES
 from domain.envelope import Envelope
 from domain.events import Event
 from domain.ids import Kind, belonging_to, new_member_id, owner_of
+from domain.zorgkas_affiliation import AFFILIATION
 from domain.zorgkas_affiliation import happened as z
-from domain.zorgkas_affiliation.remembered import AFFILIATION
 from formats.avro import check_placed, parsed, read_message
 from formats.avro_writer import NotPublishable, writer_of
 from formats.contract import contract

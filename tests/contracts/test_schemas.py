@@ -25,7 +25,7 @@ from adapters.kafka.schema_registry import (
     SchemaRegistry,
 )
 from domain.ids import derived_key
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from formats.avro import MESSAGE_BYTES_MAX, NotOurMessage, Reader, SchemaUnusable, check_placed, parsed, read_message
 from formats.avro_writer import writer_of
 from formats.contract import SCHEMAS, NoSuchSchema, Schema, contract, load

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from console import schema_commands
 from console.schema_commands import GateClosed, check, not_released, pin, register, stale_pages
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from formats.contract import SCHEMAS, ReleasedTopic, contract, load
 from formats.published import publish
 from formats.subscriber_pages import pages

@@ -13,8 +13,7 @@ import pytest
 
 from domain.dates import Period
 from domain.money import Cents
-from domain.zorgkas_affiliation import consequences
-from domain.zorgkas_affiliation.remembered import Affiliation
+from domain.zorgkas_affiliation import AffiliationState, consequences
 from tests.builders import AMOUNTS, a_member
 from tests.decisions.model_of_one_life import ModelOfOneLife
 from tests.life import Life
@@ -159,12 +158,12 @@ def test_deciding_by_the_day_of_import_instead_of_the_value_date_is_caught() -> 
 
 
 def test_not_counting_the_last_day_itself_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Affiliation.paid_cents
+    right = AffiliationState.paid_cents
 
-    def too_strict(state: Affiliation, year: int, *, until: date = date.max) -> Cents:
+    def too_strict(state: AffiliationState, year: int, *, until: date = date.max) -> Cents:
         return right(state, year, until=until - timedelta(days=1))
 
-    monkeypatch.setattr(Affiliation, "paid_cents", too_strict)
+    monkeypatch.setattr(AffiliationState, "paid_cents", too_strict)
     with pytest.raises(Disagree):
         _live(STEPS, seed=2026)
 

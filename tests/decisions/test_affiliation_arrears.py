@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from domain import zorgkas_affiliation as zorgkas
 from domain.rules.arrears import NotABarcode
-from domain.zorgkas_affiliation import decided
+from domain.zorgkas_affiliation import AFFILIATION
 from domain.zorgkas_affiliation import happened as h
-from domain.zorgkas_affiliation.remembered import AFFILIATION
 from tests.builders import (
     ACCOUNT,
     AN_OGM,
@@ -67,7 +67,7 @@ def proof(posted_on: date, **facts: Any) -> dict[str, Any]:
 def test_whether_a_year_was_missed(as_of: date, paid_on: date | None, cents: int, answer: str) -> None:
     payment = [paid(1, paid_on, (2026, cents))] if paid_on else []
     asked = given(AFFILIATION, opened(), charged(2026, 10000), *payment).when(
-        decided.close_year, **closing(2026, as_of)
+        zorgkas.close_year, **closing(2026, as_of)
     )
     if answer != "missed":
         asked.then_passed_over(answer)
@@ -79,11 +79,11 @@ def test_whether_a_year_was_missed(as_of: date, paid_on: date | None, cents: int
 def test_a_year_is_missed_once_and_only_when_it_was_charged_to_someone_alive() -> None:
     may = date(2026, 5, 1)
     given(AFFILIATION, opened(), charged(2026, 10000), missed(2026, 10000)).when(
-        decided.close_year, **closing(2026, may)
+        zorgkas.close_year, **closing(2026, may)
     ).then_passed_over("already_missed", rule="ZB-1")
-    given(AFFILIATION).when(decided.close_year, **closing(2026, may)).then_passed_over("not_charged")
+    given(AFFILIATION).when(zorgkas.close_year, **closing(2026, may)).then_passed_over("not_charged")
     given(AFFILIATION, opened(), charged(2026, 10000)).when(
-        decided.close_year, **closing(2026, may, member=a_member(died_on=date(2026, 4, 1)))
+        zorgkas.close_year, **closing(2026, may, member=a_member(died_on=date(2026, 4, 1)))
     ).then_passed_over("died", rule="ZP-17")
 
 
@@ -95,7 +95,7 @@ def test_a_year_is_missed_once_and_only_when_it_was_charged_to_someone_alive() -
 def test_the_first_two_premiums_have_until_31_december_of_27(as_of: date, missed: str | None) -> None:
     window = date(2025, 12, 31)
     asked = given(AFFILIATION, opened(), charged(2024, 6200, window=window), charged(2025, 6400, window=window)).when(
-        decided.close_year, **closing(2025, as_of)
+        zorgkas.close_year, **closing(2025, as_of)
     )
     if missed is None:
         asked.then_passed_over("first_premiums", rule="ZK-11")
@@ -107,7 +107,7 @@ def test_the_first_two_premiums_have_until_31_december_of_27(as_of: date, missed
 def test_the_letter_asks_all_premiums_due_and_says_why() -> None:
     (letter,) = (
         given(AFFILIATION, *TWO_YEARS)
-        .when(decided.write_registered_letter, **writing(date(2025, 6, 1)))
+        .when(zorgkas.write_registered_letter, **writing(date(2025, 6, 1)))
         .then(
             like(
                 h.RegisteredLetterIssued,
@@ -132,7 +132,7 @@ def test_the_letter_asks_all_premiums_due_and_says_why() -> None:
 
 def test_what_does_not_count_for_the_letter() -> None:
     def no_letter(*events: Any, reason: str, on: date = date(2026, 6, 1), **facts: Any) -> None:
-        given(AFFILIATION, *events).when(decided.write_registered_letter, **writing(on, **facts)).then_passed_over(
+        given(AFFILIATION, *events).when(zorgkas.write_registered_letter, **writing(on, **facts)).then_passed_over(
             reason
         )
 
@@ -163,7 +163,7 @@ def test_premiums_that_the_agency_claims_are_not_asked_in_a_later_letter() -> No
         reported(1, date(2023, 10, 8), (2022, 5400), (2023, 5800)),
         fined(1, date(2023, 11, 20), 2022, 2023),
         *(charged(2025, 6400), missed(2025, 6400), *later),
-    ).when(decided.write_registered_letter, **writing(date(2026, 6, 1))).then(
+    ).when(zorgkas.write_registered_letter, **writing(date(2026, 6, 1))).then(
         like(h.RegisteredLetterIssued, years=(h.Allocation(2025, 6400), h.Allocation(2026, 10000)))
     )
 
@@ -171,18 +171,18 @@ def test_premiums_that_the_agency_claims_are_not_asked_in_a_later_letter() -> No
 def test_a_year_missed_as_a_voluntary_member_is_asked_along_and_does_not_count() -> None:
     voluntary = (opened("voluntary"), charged(2024, 6200), missed(2024, 6200), opened("mandatory", from_year=2025))
     one = (*voluntary, charged(2025, 6400), missed(2025, 6400))
-    given(AFFILIATION, *one).when(decided.write_registered_letter, **writing(date(2025, 6, 1))).then_passed_over(
+    given(AFFILIATION, *one).when(zorgkas.write_registered_letter, **writing(date(2025, 6, 1))).then_passed_over(
         "too_few_missed_years"
     )
     two = (*one, charged(2026, 10000), missed(2026, 10000))
     (letter,) = (
         given(AFFILIATION, *two)
-        .when(decided.write_registered_letter, **writing(date(2026, 6, 1)))
+        .when(zorgkas.write_registered_letter, **writing(date(2026, 6, 1)))
         .then(like(h.RegisteredLetterIssued, amount_cents=6200 + 6400 + 10000))
     )
     # The mandatory year of 2025 is paid first; the two that stay open do not carry the letter.
     given(AFFILIATION, *two, letter).when(
-        decided.receive_payment,
+        zorgkas.receive_payment,
         movement=movement(1),
         amount_cents=6400,
         value_date=date(2026, 6, 2),
@@ -198,7 +198,7 @@ def test_a_year_missed_as_a_voluntary_member_is_asked_along_and_does_not_count()
 
 
 def test_a_letter_that_was_never_posted_is_written_again_the_year_after() -> None:
-    given(AFFILIATION, *TWO_YEARS, LETTER).when(decided.write_registered_letter, **writing(date(2026, 6, 1))).then(
+    given(AFFILIATION, *TWO_YEARS, LETTER).when(zorgkas.write_registered_letter, **writing(date(2026, 6, 1))).then(
         like(h.RegisteredLetterIssued, letter_year=2026)
     )
 
@@ -210,7 +210,7 @@ def test_a_letter_withdrawn_for_a_payment_that_the_bank_took_back_is_written_aga
             letter_id=letter_id(1), withdrawn_on=date(2025, 6, 2), because="paid", basis=opened().basis
         )
     )
-    no_more = given(AFFILIATION, *history).when(decided.write_registered_letter, **writing(date(2025, 6, 9)))
+    no_more = given(AFFILIATION, *history).when(zorgkas.write_registered_letter, **writing(date(2025, 6, 9)))
     no_more.then_passed_over("too_few_missed_years")
     taken_back = h.PaymentReversed(
         movement=history[-2].movement,
@@ -221,19 +221,19 @@ def test_a_letter_withdrawn_for_a_payment_that_the_bank_took_back_is_written_aga
         credit_cents=h.Cents(0),
         basis=opened().basis,
     )
-    given(AFFILIATION, *history, taken_back).when(decided.write_registered_letter, **writing(date(2025, 6, 9))).then(
+    given(AFFILIATION, *history, taken_back).when(zorgkas.write_registered_letter, **writing(date(2025, 6, 9))).then(
         like(h.RegisteredLetterIssued, amount_cents=12600)
     )
 
 
 def test_the_proof_of_posting_is_recorded_once() -> None:
-    given(AFFILIATION, *TWO_YEARS, LETTER).when(decided.post_letter, **proof(date(2025, 6, 3))).then(
+    given(AFFILIATION, *TWO_YEARS, LETTER).when(zorgkas.post_letter, **proof(date(2025, 6, 3))).then(
         like(h.RegisteredLetterPosted, posted_on=date(2025, 6, 3), barcode=barcode(1))
     )
     known = (*TWO_YEARS, LETTER, posted(1, date(2025, 6, 3)))
-    given(AFFILIATION, *known).when(decided.post_letter, **proof(date(2025, 6, 3))).then_nothing()
-    given(AFFILIATION, *known).when(decided.post_letter, **proof(date(2025, 6, 4))).then_refused(
-        decided.PostedOtherwise, letter=letter_id(1)
+    given(AFFILIATION, *known).when(zorgkas.post_letter, **proof(date(2025, 6, 3))).then_nothing()
+    given(AFFILIATION, *known).when(zorgkas.post_letter, **proof(date(2025, 6, 4))).then_refused(
+        zorgkas.PostedOtherwise, letter=letter_id(1)
     )
 
 
@@ -246,19 +246,19 @@ def test_the_proof_of_posting_is_recorded_once() -> None:
     2025-09-02  2025-09-05  yes   # too late to count, and recorded all the same
 """)
 def test_on_which_days_a_letter_can_have_been_posted(posted_on: date, known_on: date, fine: bool) -> None:
-    asked = given(AFFILIATION, *TWO_YEARS, LETTER).when(decided.post_letter, **proof(posted_on, as_of=known_on))
+    asked = given(AFFILIATION, *TWO_YEARS, LETTER).when(zorgkas.post_letter, **proof(posted_on, as_of=known_on))
     if fine:
         asked.then(like(h.RegisteredLetterPosted, posted_on=posted_on))
     else:
-        asked.then_refused(decided.PostedOnImpossibleDay, issued_on=date(2025, 6, 1))
+        asked.then_refused(zorgkas.PostedOnImpossibleDay, issued_on=date(2025, 6, 1))
 
 
 def test_a_proof_that_does_not_fit_is_refused() -> None:
-    given(AFFILIATION, *TWO_YEARS).when(decided.post_letter, **proof(date(2025, 6, 3))).then_refused(
-        decided.NoLetterOfThisMember, letter=letter_id(1)
+    given(AFFILIATION, *TWO_YEARS).when(zorgkas.post_letter, **proof(date(2025, 6, 3))).then_refused(
+        zorgkas.NoLetterOfThisMember, letter=letter_id(1)
     )
     with pytest.raises(NotABarcode):
-        decided.post_letter(AFFILIATION.initial, **proof(date(2025, 6, 3), barcode="123"))
+        zorgkas.post_letter(AFFILIATION.initial, **proof(date(2025, 6, 3), barcode="123"))
 
 
 @cases("""
@@ -283,10 +283,10 @@ def test_who_is_reminded(as_of: date, history: str, answer: str) -> None:
         "not_charged": [opened()],
     }[history]
     member = a_member(died_on=date(2025, 11, 1) if history == "dead" else None)
-    asked = given(AFFILIATION, *events).when(decided.remind, **reminding(2025, as_of, member=member))
+    asked = given(AFFILIATION, *events).when(zorgkas.remind, **reminding(2025, as_of, member=member))
     if answer == "reminded":
         asked.then(like(h.ReminderIssued, year=2025, amount_cents=6400, issued_on=as_of))
     elif answer == "too_late":
-        asked.then_refused(decided.ReminderTooLate, reminder_by=date(2025, 11, 30))
+        asked.then_refused(zorgkas.ReminderTooLate, reminder_by=date(2025, 11, 30))
     else:
         asked.then_passed_over(answer)

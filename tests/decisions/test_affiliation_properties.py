@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from domain.dates import Period
 from domain.errors import Refused
+from domain.zorgkas_affiliation import AFFILIATION, AffiliationState
 from domain.zorgkas_affiliation import happened as h
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
 from tests.builders import a_member
 from tests.life import Life
 
@@ -111,7 +111,7 @@ def test_whatever_is_asked_money_adds_up_and_the_law_is_kept(
 ) -> None:
     life = _lived(steps, skipped, brussels=brussels)
     assert AFFILIATION.fold(life.happened) == life.state
-    assert msgspec.json.decode(msgspec.json.encode(life.state), type=Affiliation) == life.state
+    assert msgspec.json.decode(msgspec.json.encode(life.state), type=AffiliationState) == life.state
     for index, event in enumerate(life.happened):
         before = AFFILIATION.fold(life.happened[:index])
         match event:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from domain import zorgkas_affiliation as zorgkas
 from domain.dates import Period
 from domain.ids import derived_key
 from domain.parameters import NoValue
-from domain.zorgkas_affiliation import decided
+from domain.zorgkas_affiliation import AFFILIATION
 from domain.zorgkas_affiliation import happened as h
-from domain.zorgkas_affiliation.remembered import AFFILIATION
 from tests.builders import (
     LAW,
     a_member,
@@ -65,7 +65,7 @@ def fine(**facts: Any) -> dict[str, Any]:
 def test_who_did_not_pay_is_reported_with_what_was_open_on_5_october() -> None:
     (event,) = (
         given(AFFILIATION, *POSTED, paid(1, date(2025, 8, 1), (2024, 6000)), paid(2, date(2025, 10, 6), (2024, 200)))
-        .when(decided.report, **reporting(date(2025, 10, 8)))
+        .when(zorgkas.report, **reporting(date(2025, 10, 8)))
         .then(
             like(
                 h.ReportedToAgency,
@@ -88,28 +88,28 @@ def test_who_did_not_pay_is_reported_with_what_was_open_on_5_october() -> None:
     2025-10-11  late
 """)
 def test_when_a_report_can_be_made(as_of: date, answer: str) -> None:
-    asked = given(AFFILIATION, *POSTED).when(decided.report, **reporting(as_of))
+    asked = given(AFFILIATION, *POSTED).when(zorgkas.report, **reporting(as_of))
     match answer:
         case "early":
-            asked.then_refused(decided.ReportTooEarly, pay_by=date(2025, 10, 5))
+            asked.then_refused(zorgkas.ReportTooEarly, pay_by=date(2025, 10, 5))
         case "late":
-            asked.then_refused(decided.ReportTooLate, report_by=date(2025, 10, 10))
+            asked.then_refused(zorgkas.ReportTooLate, report_by=date(2025, 10, 10))
         case _:
             asked.then(like(h.ReportedToAgency, reported_on=as_of))
 
 
 def test_until_2018_there_is_no_report() -> None:
     with pytest.raises(NoValue, match="arrears/report_by"):
-        decided.report(AFFILIATION.initial, **reporting(date(2018, 5, 2)))
+        zorgkas.report(AFFILIATION.initial, **reporting(date(2018, 5, 2)))
 
 
 def test_who_is_not_reported_and_why() -> None:
     october = reporting(date(2025, 10, 8))
-    given(AFFILIATION, opened()).when(decided.report, **october).then_passed_over("no_letter", rule="ZB-9")
-    given(AFFILIATION, *POSTED[:-1]).when(decided.report, **october).then_passed_over("not_posted", rule="ZB-9")
-    given(AFFILIATION, *REPORTED).when(decided.report, **october).then_passed_over("already_reported")
+    given(AFFILIATION, opened()).when(zorgkas.report, **october).then_passed_over("no_letter", rule="ZB-9")
+    given(AFFILIATION, *POSTED[:-1]).when(zorgkas.report, **october).then_passed_over("not_posted", rule="ZB-9")
+    given(AFFILIATION, *REPORTED).when(zorgkas.report, **october).then_passed_over("already_reported")
     dead = a_member(died_on=date(2025, 9, 1))
-    given(AFFILIATION, *POSTED).when(decided.report, **(october | {"member": dead})).then_passed_over("died")
+    given(AFFILIATION, *POSTED).when(zorgkas.report, **(october | {"member": dead})).then_passed_over("died")
 
 
 @cases("""
@@ -126,7 +126,7 @@ def test_who_is_not_reported_and_why() -> None:
 """)
 def test_what_takes_a_report_back(value_date: date | None, as_of: date, answer: str) -> None:
     payment = [paid(1, value_date, (2024, 6200), (2025, 6400))] if value_date else []
-    asked = given(AFFILIATION, *REPORTED, *payment).when(decided.correct_report, **correcting(as_of))
+    asked = given(AFFILIATION, *REPORTED, *payment).when(zorgkas.correct_report, **correcting(as_of))
     if answer == "corrected":
         asked.then(like(h.ReportCorrected, because="paid", report_id=REPORT_ID, corrected_on=as_of))
     else:
@@ -134,7 +134,7 @@ def test_what_takes_a_report_back(value_date: date | None, as_of: date, answer: 
 
 
 def test_a_miss_corrected_after_the_report_takes_the_report_back() -> None:
-    late_news = decided.receive_payment(
+    late_news = zorgkas.receive_payment(
         AFFILIATION.fold(REPORTED),
         movement=h.StreamId(letter_id(77)),
         amount_cents=h.Cents(12600),
@@ -145,33 +145,33 @@ def test_a_miss_corrected_after_the_report_takes_the_report_back() -> None:
         as_of=date(2025, 10, 20),
         law=LAW,
     )
-    given(AFFILIATION, *REPORTED, *late_news).when(decided.correct_report, **correcting(date(2025, 10, 21))).then(
+    given(AFFILIATION, *REPORTED, *late_news).when(zorgkas.correct_report, **correcting(date(2025, 10, 21))).then(
         like(h.ReportCorrected, because="miss_corrected")
     )
 
 
 def test_what_was_not_reported_is_not_corrected_and_a_death_is_told_by_a_person() -> None:
     on = date(2025, 10, 16)
-    given(AFFILIATION, *POSTED).when(decided.correct_report, **correcting(on)).then_passed_over("not_reported")
+    given(AFFILIATION, *POSTED).when(zorgkas.correct_report, **correcting(on)).then_passed_over("not_reported")
     dead = a_member(died_on=date(2025, 10, 12))
-    given(AFFILIATION, *REPORTED).when(decided.correct_report, **correcting(on, member=dead)).then_passed_over("died")
+    given(AFFILIATION, *REPORTED).when(zorgkas.correct_report, **correcting(on, member=dead)).then_passed_over("died")
 
 
 def test_a_fine_is_recorded_once_with_what_the_law_names() -> None:
     (event,) = (
         given(AFFILIATION, *REPORTED)
-        .when(decided.record_fine, **fine())
+        .when(zorgkas.record_fine, **fine())
         .then(like(h.FineImposed, years=(2024, 2025), amount_cents=25000, imposed_on=date(2025, 11, 20)))
     )
     assert [used.value for used in event.basis.values] == [25000]  # type: ignore[attr-defined]
-    given(AFFILIATION, *REPORTED, event).when(decided.record_fine, **fine()).then_nothing()
+    given(AFFILIATION, *REPORTED, event).when(zorgkas.record_fine, **fine()).then_nothing()
 
 
 def test_the_fine_that_the_law_names_stands_beside_the_one_that_the_agency_imposed() -> None:
     allowed = a_member(allowance=[Period(start=date(2024, 1, 1))])
     (event,) = (
         given(AFFILIATION, *REPORTED)
-        .when(decided.record_fine, **fine(member=allowed))
+        .when(zorgkas.record_fine, **fine(member=allowed))
         .then(like(h.FineImposed, amount_cents=25000))
     )
     assert [used.value for used in event.basis.values] == [10000]  # type: ignore[attr-defined]
@@ -179,8 +179,8 @@ def test_the_fine_that_the_law_names_stands_beside_the_one_that_the_agency_impos
 
 @pytest.mark.parametrize("wrong", [{"years": (2023,)}, {"years": ()}, {"letter_id": letter_id(9)}])
 def test_a_fine_that_does_not_fit_a_report_is_for_a_person(wrong: dict[str, Any]) -> None:
-    given(AFFILIATION, *REPORTED).when(decided.record_fine, **fine(**wrong)).then_refused(decided.FineWithoutReport)
-    given(AFFILIATION, *POSTED).when(decided.record_fine, **fine()).then_refused(decided.FineWithoutReport)
+    given(AFFILIATION, *REPORTED).when(zorgkas.record_fine, **fine(**wrong)).then_refused(zorgkas.FineWithoutReport)
+    given(AFFILIATION, *POSTED).when(zorgkas.record_fine, **fine()).then_refused(zorgkas.FineWithoutReport)
 
 
 @pytest.mark.parametrize(
@@ -188,11 +188,11 @@ def test_a_fine_that_does_not_fit_a_report_is_for_a_person(wrong: dict[str, Any]
     [(date(2025, 10, 7), False), (date(2025, 10, 8), True), (date(2025, 11, 25), True), (date(2025, 11, 26), False)],
 )
 def test_a_fine_lies_between_its_report_and_today(imposed_on: date, possible: bool) -> None:
-    asked = given(AFFILIATION, *REPORTED).when(decided.record_fine, **fine(imposed_on=imposed_on))
+    asked = given(AFFILIATION, *REPORTED).when(zorgkas.record_fine, **fine(imposed_on=imposed_on))
     if possible:
         asked.then(like(h.FineImposed, imposed_on=imposed_on))
     else:
-        asked.then_refused(decided.FineOnImpossibleDay, reported_on=date(2025, 10, 8))
+        asked.then_refused(zorgkas.FineOnImpossibleDay, reported_on=date(2025, 10, 8))
 
 
 def test_what_the_agency_tells_about_a_fine_is_recorded_once() -> None:
@@ -200,8 +200,8 @@ def test_what_the_agency_tells_about_a_fine_is_recorded_once() -> None:
     facts = {"reference": "fine 1", "outcome": "appealed", "happened_on": date(2026, 1, 5)}
     told = (
         given(AFFILIATION, *history)
-        .when(decided.follow_up_fine, **facts)
+        .when(zorgkas.follow_up_fine, **facts)
         .then(like(h.FineFollowedUp, outcome="appealed", happened_on=date(2026, 1, 5)))
     )
-    given(AFFILIATION, *history, *told).when(decided.follow_up_fine, **facts).then_nothing()
-    given(AFFILIATION, *REPORTED).when(decided.follow_up_fine, **facts).then_refused(decided.NoSuchFine)
+    given(AFFILIATION, *history, *told).when(zorgkas.follow_up_fine, **facts).then_nothing()
+    given(AFFILIATION, *REPORTED).when(zorgkas.follow_up_fine, **facts).then_refused(zorgkas.NoSuchFine)

@@ -13,8 +13,14 @@ from domain.events import Basis
 from domain.ids import Kind, StreamId, derived_id
 from domain.money import Cents
 from domain.payments import CommunicationKind, Movement, Ogm, ReversalKind
-from domain.zorgkas_affiliation.happened import AffiliationOpened, Allocation, PaymentReceived, ZorgpremieCharged
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
+from domain.zorgkas_affiliation import (
+    AFFILIATION,
+    AffiliationOpened,
+    AffiliationState,
+    Allocation,
+    PaymentReceived,
+    ZorgpremieCharged,
+)
 from tests.world import PAYER, paid
 
 DAY = date(2026, 4, 1)
@@ -23,7 +29,7 @@ THOUSANDS = [StreamId(derived_id(Kind.ZORGKAS_AFFILIATION, str(number))) for num
 OGM = Ogm.from_base(12)
 
 
-def owing(cents: int) -> Affiliation:
+def owing(cents: int) -> AffiliationState:
     return AFFILIATION.fold([
         AffiliationOpened(kind="mandatory", from_year=2026, basis=WHY),
         ZorgpremieCharged(year=2026, amount_cents=Cents(cents), reduced=False, due_on=date(2026, 4, 30), basis=WHY),
@@ -37,7 +43,7 @@ def one_account_for_all() -> Known:
 def test_a_number_that_we_gave_out_decides_without_a_look_at_all_others_of_the_account() -> None:
     asked: list[StreamId] = []
 
-    def state_of(stream: StreamId) -> Affiliation:
+    def state_of(stream: StreamId) -> AffiliationState:
         asked.append(stream)
         return owing(10_000)
 
@@ -51,7 +57,7 @@ def test_without_a_number_all_of_the_account_are_looked_at_and_one_that_fits_is_
     movement, known = paid("zorgpremie", 5_300, value_date=DAY), one_account_for_all()
     assert list(known.candidates(movement)) == THOUSANDS
 
-    def state_of(stream: StreamId) -> Affiliation:
+    def state_of(stream: StreamId) -> AffiliationState:
         return owing(5_300 if stream == THOUSANDS[2_999] else 10_000)
 
     assert match_money_in(movement, known, state_of) == Match(THOUSANDS[2_999], "amount_and_iban")
@@ -63,7 +69,7 @@ def test_money_of_who_was_erased_is_for_a_person_by_number_or_account() -> None:
     known = one_account_for_all()._replace(erased={THOUSANDS[7], THOUSANDS[8]})
     assert match_money_in(named, known, lambda _stream: owing(10_000)) == "payer_erased"
 
-    def state_of(stream: StreamId) -> Affiliation:
+    def state_of(stream: StreamId) -> AffiliationState:
         return owing(5_300 if stream in THOUSANDS[8:10] else 10_000)
 
     assert match_money_in(exact, known, state_of) == Match(THOUSANDS[9], "amount_and_iban")
@@ -107,7 +113,7 @@ def test_what_is_not_marked_by_the_bank_as_ours_is_for_a_person(
 # --- What the bank takes back -----------------------------------------------------------------------------------------
 
 
-def having_paid(*amounts: int) -> Affiliation:
+def having_paid(*amounts: int) -> AffiliationState:
     payments = [
         PaymentReceived(
             movement=StreamId(derived_id(Kind.BANK_MOVEMENT, str(number))), amount_cents=Cents(cents), value_date=DAY,

@@ -25,7 +25,7 @@ from consumers.relay import Relay
 from domain.aggregates import AGGREGATES
 from domain.ids import StreamId
 from domain.member import MEMBER
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from tests.bench import material
 from tests.faults import topic_log
 from tests.patience import PATIENCE_S, eventually

@@ -24,7 +24,7 @@ from application.runs.today import Did, run_due
 from domain.ids import StreamId
 from domain.member import MEMBER
 from domain.run import RUN
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from schedulers.jobs import JOBS
 from schedulers.legal_calendar import LEGAL_CALENDAR
 from tests.run_house import LAW

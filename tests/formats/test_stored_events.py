@@ -21,7 +21,7 @@ from domain.catalogue import Aggregate
 from domain.events import Event
 from domain.ids import Kind, MemberId, owner_of
 from domain.personal import ERASED, SEALED_IDENTITY, Personal
-from domain.zorgkas_affiliation.happened import ZorgpremieCharged
+from domain.zorgkas_affiliation import ZorgpremieCharged
 from formats.stored import Boxed, EventType, MisshapenEvent, StoredEvents, UnknownEventType, event_type
 from tests.event_values import events_of, sample_of
 from tests.golden_files import GOLDEN

@@ -22,7 +22,7 @@ from consumers.dead_letters import NoReason
 from consumers.published_accounts import PremiumAccounts
 from domain.errors import Refused
 from domain.events import Basis
-from domain.zorgkas_affiliation.happened import FineFollowedUp
+from domain.zorgkas_affiliation import FineFollowedUp
 from formats.avro import NotOurMessage, frame, parsed, read_message
 from formats.contract import contract
 from formats.published import publish

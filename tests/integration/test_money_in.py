@@ -18,7 +18,7 @@ from domain.bank_account import AccountNotOpened, BalanceDoesNotFollow, Statemen
 from domain.ids import Kind, belonging_to, owner_of
 from domain.money import Cents
 from domain.payments import Iban, Movement, bank_movement_id
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from formats.camt053_writer import write_camt053
 from tests.world import OUR_ACCOUNT, World, paid
 

@@ -36,7 +36,7 @@ from domain.member.happened import MemberDied
 from domain.parameters import NotChecked, NoValue, Parameters
 from domain.payments import Ogm
 from domain.run import Control, NotApproved, OtherDigest, OwnPlan
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from schedulers.jobs.invitations import INVITATIONS
 from tests.patience import PATIENCE_S
 from tests.run_house import (

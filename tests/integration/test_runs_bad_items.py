@@ -28,7 +28,7 @@ from domain.errors import Unavailable
 from domain.events import Basis
 from domain.ids import StreamId, derived_key
 from domain.parameters import Parameters
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from schedulers.jobs.invitations import INVITATIONS
 from schedulers.jobs.reminders import REMINDERS
 from tests.patience import eventually

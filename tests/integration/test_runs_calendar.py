@@ -32,7 +32,7 @@ from application.runs.today import run_due, today
 from domain.parameters import NotChecked
 from domain.run import Closing, RunDateClosed
 from domain.run_refusals import AnotherClosing
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from schedulers.alarm import AlarmClock, scheduler_of
 from schedulers.legal_calendar import LEGAL_CALENDAR
 from tests.run_house import (

@@ -13,7 +13,7 @@ from application import commands as c
 from application.runs.today import today
 from domain.ids import Kind, MemberId, belonging_to
 from domain.payments import bank_movement_id
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from tests.builders import barcode
 from tests.world import OUR_ACCOUNT, World, paid
 

@@ -8,8 +8,8 @@ from datetime import date
 
 import pytest
 
+from domain import zorgkas_affiliation as zorgkas
 from domain.dates import Period
-from domain.zorgkas_affiliation import decided
 from domain.zorgkas_affiliation import happened as h
 from tests.builders import a_member
 from tests.life import Life
@@ -153,7 +153,7 @@ def test_until_2018_two_missed_years_bring_no_letter_and_three_do() -> None:
 
 
 def test_until_2018_the_letter_goes_out_by_31_march() -> None:
-    with pytest.raises(decided.LetterTooLate, match="letter_by=2018-03-31"):
+    with pytest.raises(zorgkas.LetterTooLate, match="letter_by=2018-03-31"):
         missed(2015, 2016, 2017).letter_run(on=date(2018, 4, 1))
 
 
@@ -163,7 +163,7 @@ def test_since_2019_three_open_years_are_asked_together_in_one_letter_by_1_septe
     letter = life.last(h.RegisteredLetterIssued)
     assert letter.amount_cents == (51 + 52 + 53) * 100
     assert letter.pay_by == date(2020, 10, 5)
-    with pytest.raises(decided.LetterTooLate, match="letter_by=2020-09-01"):
+    with pytest.raises(zorgkas.LetterTooLate, match="letter_by=2020-09-01"):
         missed(2018, 2019, 2020).letter_run(on=date(2020, 9, 2))
 
 
@@ -243,9 +243,9 @@ def test_all_paid_on_16_october_stays_reported_and_the_fine_leaves_nothing_to_as
 
 
 def test_a_report_is_not_made_before_5_october_is_over_nor_after_10_october() -> None:
-    with pytest.raises(decided.ReportTooEarly, match="pay_by=2025-10-05"):
+    with pytest.raises(zorgkas.ReportTooEarly, match="pay_by=2025-10-05"):
         after_the_letter().report_run(on=date(2025, 10, 5))
-    with pytest.raises(decided.ReportTooLate, match="report_by=2025-10-10"):
+    with pytest.raises(zorgkas.ReportTooLate, match="report_by=2025-10-10"):
         after_the_letter().report_run(on=date(2025, 10, 11))
 
 
@@ -256,7 +256,7 @@ def test_a_fine_for_a_year_of_the_letter_that_was_not_reported_is_for_a_person()
     life.pays(58, value=date(2025, 7, 1))
     assert life.report_run(on=date(2025, 10, 8)) == ["ReportedToAgency"]
     assert [share.year for share in life.last(h.ReportedToAgency).years] == [2024, 2025]
-    with pytest.raises(decided.FineWithoutReport):
+    with pytest.raises(zorgkas.FineWithoutReport):
         life.agency_fines(2023, 2024, on=date(2025, 11, 20))
 
 
@@ -307,7 +307,7 @@ def test_an_amount_paid_twice_can_go_back_and_is_not_counted_again() -> None:
     life.pays(64, value=date(2025, 2, 3))
     assert life.refunded(64, on=date(2025, 3, 1)) == ["CreditRefunded"]
     assert life.credit_euros == 0
-    with pytest.raises(decided.MoreThanCredit):
+    with pytest.raises(zorgkas.MoreThanCredit):
         life.refunded(1, on=date(2025, 3, 2))
     assert life.deadline_of(2025) == ["passed over: paid"]
 
@@ -461,7 +461,7 @@ def test_a_reminder_goes_to_who_did_not_pay_and_was_not_asked_by_registered_lett
     life.deadline_of(2025)
     assert life.reminder_run(2025, on=date(2025, 11, 30)) == ["ReminderIssued"]
     assert life.reminder_run(2025, on=date(2025, 11, 30)) == ["passed over: already_reminded"]
-    with pytest.raises(decided.ReminderTooLate):
+    with pytest.raises(zorgkas.ReminderTooLate):
         life.reminder_run(2025, on=date(2025, 12, 1))
     assert after_the_letter().reminder_run(2025, on=date(2025, 11, 15)) == ["passed over: asked_by_registered_letter"]
 

@@ -16,12 +16,12 @@ from adapters.postgres.database import Database
 from application.runs.lifecycle import Runs
 from application.runs.show import passed_over_page, show
 from application.runs.today import run_due, today
+from domain import zorgkas_affiliation as zorgkas
 from domain.events import Event
 from domain.ids import Kind, StreamId, derived_id
 from domain.member import MEMBER
 from domain.money import Cents
-from domain.zorgkas_affiliation import decided
-from domain.zorgkas_affiliation.remembered import AFFILIATION, Affiliation
+from domain.zorgkas_affiliation import AFFILIATION, AffiliationState
 from formats.agency_report import read_report
 from tests.run_house import ANN, BERT, LAW, affiliation, have_members, member_id, open_runs, owes, record, registered
 
@@ -41,7 +41,7 @@ def runs(database: Database) -> Iterator[Runs]:
         yield opened
 
 
-def state(runs: Runs, number: int) -> Affiliation:
+def state(runs: Runs, number: int) -> AffiliationState:
     return AFFILIATION.fold(envelope.event for envelope in runs.store.history(affiliation(number)))  # type: ignore[misc]
 
 
@@ -57,7 +57,7 @@ def pays(runs: Runs, number: int, cents: int, value_date: date) -> None:
     happens(
         runs,
         number,
-        decided.receive_payment(
+        zorgkas.receive_payment(
             state(runs, number), movement=derived_id(Kind.BANK_MOVEMENT, str(number), value_date.isoformat()),
             amount_cents=Cents(cents), value_date=value_date, booked_on=value_date, matched_by="ogm", payer_iban="",
             as_of=value_date, law=LAW,
@@ -70,7 +70,7 @@ def post(runs: Runs, number: int, posted_on: date) -> None:
     happens(
         runs,
         number,
-        decided.post_letter(
+        zorgkas.post_letter(
             state(runs, number), letter_id=letter.letter_id, posted_on=posted_on, barcode=f"010{number:027d}",
             as_of=posted_on, law=LAW,
         ),

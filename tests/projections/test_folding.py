@@ -17,8 +17,7 @@ from domain.catalogue import Aggregate
 from domain.envelope import Envelope
 from domain.ids import derived_key
 from domain.money import Cents
-from domain.zorgkas_affiliation.happened import Allocation
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION, Allocation
 from formats.stored_shapes import event_type, folding_shape
 from projections.bank import Bank
 from projections.letters import Letters

@@ -9,12 +9,12 @@ from datetime import date
 
 import pytest
 
+from domain import zorgkas_affiliation as zorgkas
 from domain.dates import Period
 from domain.decisions import PassedOver
 from domain.parameters import NoValue
 from domain.rules import arrears
-from domain.zorgkas_affiliation import decided
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from tests.builders import (
     AMOUNTS,
     AN_OGM,
@@ -67,7 +67,7 @@ def test_the_registered_letter_of_a_day(as_of: date, missed_years: int | str | N
     for year in years:
         cents = AMOUNTS[year][0] * 100
         history += [charged(year, cents), missed(year, cents)]
-    answer = decided.write_registered_letter(
+    answer = zorgkas.write_registered_letter(
         AFFILIATION.fold(history), member=a_member(), as_of=as_of, law=LAW, ogm=AN_OGM, letter_id=letter_id(1)
     )
     assert letter is not isinstance(answer, PassedOver)
@@ -79,8 +79,8 @@ def test_the_registered_letter_of_a_day(as_of: date, missed_years: int | str | N
     2025-09-02  2025-09-01
 """)
 def test_a_registered_letter_after_the_last_day_is_refused(as_of: date, letter_by: date) -> None:
-    with pytest.raises(decided.LetterTooLate) as refusal:
-        decided.write_registered_letter(
+    with pytest.raises(zorgkas.LetterTooLate) as refusal:
+        zorgkas.write_registered_letter(
             AFFILIATION.initial, member=a_member(), as_of=as_of, law=LAW, ogm=AN_OGM, letter_id=letter_id(1)
         )
     assert refusal.value.facts["letter_by"] == letter_by
@@ -106,7 +106,7 @@ def test_who_is_reported(posted_on: date | None, paid_2024: date | None, paid_20
         *([paid(1, paid_2024, (2024, 6200))] if paid_2024 else []),
         *([paid(2, paid_2025, (2025, 6400))] if paid_2025 else []),
     ]
-    decision = decided.report(
+    decision = zorgkas.report(
         AFFILIATION.fold(history), member=a_member(), as_of=date(2025, 10, 8), law=LAW, report_id=letter_id(9)
     )
     assert (decision.reason if isinstance(decision, PassedOver) else "reported") == answer

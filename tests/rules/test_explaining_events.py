@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from application.explaining_events import told
 from domain.ids import derived_key
-from domain.zorgkas_affiliation.remembered import AFFILIATION
+from domain.zorgkas_affiliation import AFFILIATION
 from tests.contracts.published_samples import sample
 
 #: The year of the samples, and more than the words of any field.
