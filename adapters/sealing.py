@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from domain.errors import Refused, Unavailable, Unreadable
+from application.ports import MemberErased
+from domain.errors import Unavailable, Unreadable
 from domain.ids import MemberId
 
 _KEY_BYTES: Final = 32
@@ -53,12 +54,6 @@ class NoMasterKey(Unavailable):
 class BadMasterKeyFile(Unreadable):
     """
     The master key file must hold 64 hexadecimal digits and be readable by its owner only (chmod 600).
-    """
-
-
-class MemberErased(Refused):
-    """
-    The personal data of this member were erased for good; nothing personal can be recorded for them any more.
     """
 
 

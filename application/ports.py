@@ -31,6 +31,7 @@ __all__ = [
     "IdReused",
     "Loaded",
     "MarkTaken",
+    "MemberErased",
     "Unit",
     "WrittenMeanwhile",
 ]
@@ -54,6 +55,12 @@ class IdReused(Refused):
 class MarkTaken(Refused):
     """
     Something that must be unique, such as a national number, is already in use by another member.
+    """
+
+
+class MemberErased(Refused):
+    """
+    The personal data of this member were erased for good; nothing personal can be recorded for them any more.
     """
 
 
@@ -101,7 +108,8 @@ class Unit(Protocol):
 
     def append(self, aggregate: Aggregate[S, E], changes: Sequence[Change[S, E]]) -> None:
         """
-        Append and move the head rows. Raises WrittenMeanwhile when a stream is not at its expected version.
+        Append and move the head rows. Raises WrittenMeanwhile when a stream is not at its expected version, and
+        MemberErased when something personal would be recorded for somebody who was erased.
         """
 
     def mark_unique(self, kind: str, values: Sequence[tuple[str, StreamId]]) -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from application.commands import AnyCommand
 from application.deciding import HANDLERS, Context
-from application.ports import Answer, Commit, EventStore, IdReused, MarkTaken, Unit, WrittenMeanwhile
+from application.ports import Answer, Commit, EventStore, IdReused, MarkTaken, MemberErased, Unit, WrittenMeanwhile
 from application.work import Need, Work
 from domain.errors import BackofficeError, Conflict, NotFound, Refused, Unreadable
 from domain.ids import derived_key
@@ -104,8 +104,9 @@ def _decide_all(
         return {}
     try:
         return _in_one_transaction(store, commands, context, sender)
-    except (WrittenMeanwhile, MarkTaken):
-        # One of them met another writer or a number already in use: which one shows when each goes alone.
+    except (WrittenMeanwhile, MarkTaken, MemberErased):
+        # One of them met another writer, a number already in use or an erased member: which one shows when each goes
+        # alone.
         return {command.command_id: _alone(store, command, context, sender) for command in commands}
 
 
@@ -116,8 +117,8 @@ def _alone(store: EventStore, command: AnyCommand, context: Context, sender: Sen
         except WrittenMeanwhile:
             if found := store.answers([command.command_id]).get(command.command_id):
                 return found
-        except MarkTaken as taken:
-            answer = _refusal(command, taken)
+        except (MarkTaken, MemberErased) as refused:
+            answer = _refusal(command, refused)
             with store.transaction(_commit([command], sender)) as unit:
                 unit.answer(answer)
             return answer

@@ -14,8 +14,8 @@ import pytest
 from adapters.memory import MemoryStore
 from adapters.postgres.database import Database
 from adapters.postgres.store import PostgresStore
-from adapters.sealing import MasterKey, MemberErased, NoMasterKey
-from application.ports import Answer, Change, MarkTaken, WrittenMeanwhile
+from adapters.sealing import MasterKey, NoMasterKey
+from application.ports import Answer, Change, MarkTaken, MemberErased, WrittenMeanwhile
 from domain.errors import Refused
 from domain.ids import Kind, belonging_to
 from domain.personal import ERASED

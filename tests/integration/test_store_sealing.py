@@ -17,13 +17,13 @@ from adapters.sealing import (
     BadMasterKeyFile,
     Ciphers,
     MasterKey,
-    MemberErased,
     NoMasterKey,
     SealBroken,
     WrongMasterKey,
     place_of,
     places_of,
 )
+from application.ports import MemberErased
 from domain.ids import MemberId
 from tests.small_aggregate import counter, member
 

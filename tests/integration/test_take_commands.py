@@ -59,6 +59,21 @@ def test_the_same_id_with_another_content_is_refused(fund):
     assert outcomes(answered) == [("refused", "IdReused")]
 
 
+def test_a_command_about_who_was_erased_is_refused_by_itself_and_the_others_are_taken(fund):
+    gone, other = fund.register(), fund.register()
+    fund.backoffice.store.erase(gone)
+    given = [
+        c.GiveEmailAddress(command_id=fund.command_id(), member_id=str(member), email="an@example.org")
+        for member in (gone, other)
+    ]
+    died = c.RecordDeath(command_id=fund.command_id(), member_id=str(gone), died_on=date(2026, 1, 4))
+    answered = fund.give(*given, died, on=TODAY)
+    assert outcomes(answered) == [("refused", "MemberErased"), ("accepted", ""), ("accepted", "")]
+    before = events(fund)
+    assert [each.repeated for each in fund.give(*given, died, on=TODAY)] == [True, True, True]
+    assert events(fund) == before
+
+
 def test_a_refused_command_leaves_no_trace_and_does_not_stop_the_others(fund):
     member = str(fund.register())
     answered = fund.give(
