@@ -45,7 +45,10 @@ def schedule_command(asked: Asked, once: bool, confirm_clock: bool) -> None:
 
         def tell(line: str) -> None:
             say(line)
-            note(line, action="alarm")
+            try:
+                note(line, action="alarm")
+            except OSError as error:  # no reason to let a legal date pass
+                say(f"The journal cannot be written ({error.strerror}); make room or rights in log/ under the home.")
 
         alarm = AlarmClock(
             runs=backoffice.runs,

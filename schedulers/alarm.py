@@ -80,21 +80,17 @@ class AlarmClock:
 
     def ring(self) -> Sequence[Did]:
         """
-        Do what is due today in Brussels, unless another alarm clock is at it. A refusal is told, and asked again later.
+        Do what is due today in Brussels, unless another alarm clock is at it.
 
-        Raises ClockWentBack, ClockFarAhead.
+        Raises ClockWentBack, ClockFarAhead, and Unavailable when the database is away.
         """
         now = self.clock.now()
         if self.life is not None:
             check_clock(now, self.life)
             self.life.beat(now, "rang")
         as_of = brussels_day(now)
-        try:
-            with self.only_one() as mine:
-                did = run_due(self.runs, as_of=as_of, since=self.since) if mine else ()
-        except BackofficeError as refusal:
-            self.tell(f"{as_of}: nothing could be done: {refusal}")
-            return ()
+        with self.only_one() as mine:
+            did = run_due(self.runs, as_of=as_of, since=self.since) if mine else ()
         for one in did:
             self.tell(_line(as_of, one))
         return did
@@ -102,7 +98,7 @@ class AlarmClock:
     def run(self) -> None:
         """
         Ring now and every minute until the process is told to stop; a run that is under way is finished first, also
-        when that is the first ring's.
+        when that is the first ring's. What could not be done, as when the database is away, is told and asked again.
 
         Raises ClockWentBack, ClockFarAhead, also when the clock jumps later on.
         """
@@ -113,9 +109,12 @@ class AlarmClock:
                 self.ring()
             except (ClockWentBack, ClockFarAhead) as refusal:
                 jumped.append(refusal)
-                scheduler.shutdown(wait=False)
+                if scheduler.running:
+                    scheduler.shutdown(wait=False)
+            except BackofficeError as refusal:
+                self.tell(f"{brussels_day(self.clock.now())}: nothing could be done: {refusal}")
 
-        scheduler = scheduler_of(ring)
+        scheduler = scheduler_of(ring, every_seconds=EVERY_SECONDS)
         told_to_stop = threading.Event()
 
         def stop_if_told(_started: object = None) -> None:
@@ -129,8 +128,9 @@ class AlarmClock:
         scheduler.add_listener(stop_if_told, EVENT_SCHEDULER_STARTED)  # who told us in the first ring is heard then
         for which in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(which, stop)
-        self.ring()
-        scheduler.start()
+        ring()
+        if not jumped:
+            scheduler.start()
         if jumped:
             raise jumped[0]
 

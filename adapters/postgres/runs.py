@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Any, Final, cast
 
-from psycopg import Connection, Cursor, Error
+from psycopg import Connection, Cursor, Error, OperationalError
 from psycopg.rows import class_row, tuple_row
 
 from adapters.postgres import runs_statements as sql
@@ -294,14 +294,19 @@ class PostgresRunBook:
 def one_alarm(database: Database) -> Iterator[bool]:
     """
     Yield whether this process is the one alarm clock for as long as the block lasts; nobody waits for another.
+
+    Raises Unavailable, also for what the block meets when the database goes away.
     """
-    with database.connect(WRITER, autocommit=True) as connection:
-        mine = bool(_one(connection.execute(sql.TRY_ALARM))[0])
-        try:
-            yield mine
-        finally:
-            if mine and not connection.closed:
-                connection.execute(sql.STOP_ALARM)
+    try:
+        with database.connect(WRITER, autocommit=True) as connection:
+            mine = bool(_one(connection.execute(sql.TRY_ALARM))[0])
+            try:
+                yield mine
+            finally:
+                if mine and not connection.closed:
+                    connection.execute(sql.STOP_ALARM)
+    except OperationalError as error:
+        raise database.unavailable(error) from None
 
 
 def unit_connection(unit: Unit) -> Connection[Any]:

@@ -16,6 +16,9 @@ import pytest
 from adapters.clock import FixedClock
 from adapters.postgres.database import Database
 from adapters.postgres.heartbeats import Heartbeats, alarm_lives
+from adapters.postgres.runs import one_alarm
+from domain.errors import Unavailable
+from schedulers import alarm
 from schedulers.alarm import BEHIND_MAX, SILENCE_MAX, AlarmClock, ClockFarAhead, ClockWentBack, check_clock
 from tests.world import World
 
@@ -64,6 +67,19 @@ def fund(database: Database, tmp_path: Path) -> World:
     return World(database, tmp_path, started_on=date(2026, 1, 2))
 
 
+@contextmanager
+def usual_signals() -> Iterator[None]:
+    """
+    Put the signals back that an alarm clock listens to.
+    """
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, usual in before.items():
+            signal.signal(each, usual)
+
+
 def clock_of(fund: World, moment: datetime) -> AlarmClock:
     return AlarmClock(
         runs=fund.backoffice.runs, clock=FixedClock(moment), since=date(2026, 1, 2), only_one=lambda: nullcontext(True),
@@ -94,13 +110,41 @@ def test_who_is_told_to_stop_in_the_first_ring_finishes_it_and_stops(fund: World
         signal.raise_signal(told)
         yield True
 
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    try:
+    with usual_signals():
         replace(clock_of(fund, recorded + timedelta(minutes=1)), only_one=told_meanwhile).run()
-    finally:
-        for each, usual in before.items():
-            signal.signal(each, usual)
     assert life.last_beat() == recorded + timedelta(minutes=1)
+
+
+def test_a_database_that_is_away_is_told_and_asked_again(fund: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rings = iter([False, False, True])
+    told: list[str] = []
+
+    @contextmanager
+    def away_twice() -> Iterator[bool]:
+        if not next(rings):
+            raise Unavailable
+        signal.raise_signal(signal.SIGTERM)
+        yield True
+
+    monkeypatch.setattr(alarm, "EVERY_SECONDS", 1)
+    recorded = Heartbeats(fund.backoffice.database).last_recorded()
+    assert recorded is not None
+    with usual_signals():
+        clock = clock_of(fund, recorded + timedelta(minutes=1))
+        replace(clock, only_one=away_twice, tell=told.append).run()
+    assert [line.partition(": ")[2][:26] for line in told[:2]] == ["nothing could be done: The"] * 2
+    assert next(rings, None) is None
+
+
+def test_a_session_that_ends_while_the_alarm_rings_is_said_in_a_sentence(fund: World) -> None:
+    database = fund.backoffice.database
+    with pytest.raises(Unavailable, match="was lost"), one_alarm(database) as mine:  # noqa: PT012 - the block is the ring
+        assert mine
+        with database.connect(None, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 def test_each_ring_leaves_a_sign_of_life_and_a_day_without_one_is_seen(fund: World) -> None:
