@@ -167,16 +167,19 @@ def _lines(home: DomicileRecorded) -> Iterator[str]:
         yield str(_COUNTRIES.get(home.country, home.country)).upper()
 
 
-def _pay_by(letter: LetterEvent, law: Parameters) -> date:
+def reminder_asks_by(issued_on: date, law: Parameters) -> date:
     """
     Rule: ZB-12 names no day to pay by after the reminder; the fund gives some days from the day of the letter.
     """
+    return issued_on + int(law["arrears/reminder_pay_days"].on(issued_on).value) * _DAY
+
+
+def _pay_by(letter: LetterEvent, law: Parameters) -> date:
     match letter:
         case InvitationIssued():
             return letter.due_on
         case ReminderIssued():
-            days = law["arrears/reminder_pay_days"].on(letter.issued_on).value
-            return letter.issued_on + int(days) * _DAY
+            return reminder_asks_by(letter.issued_on, law)
         case RegisteredLetterIssued():
             return letter.pay_by
 

@@ -197,6 +197,9 @@ def show_letter(asked: Asked, letter: str) -> None:
 
     Example: ./backoffice show letter 5f0c2f58-0d3e-8a67-8f20-1b7f7a1d9f10
     """
+    import msgspec
+
+    from adapters.letter_contents import reminder_asks_by
     from adapters.postgres.looking_at_letters import NoSuchLetter, letters
     from console.answers.every import LetterShown
     from domain.payments import Iban, Ogm
@@ -210,6 +213,8 @@ def show_letter(asked: Asked, letter: str) -> None:
     if not found:
         raise NoSuchLetter
     one = found[0]
+    if one.kind == "reminder":
+        one = msgspec.structs.replace(one, pay_by=reminder_asks_by(one.issued_on, backoffice.law))
 
     def show() -> None:
         out(click.style(f"{one.kind.replace('_', ' ').capitalize()} of {one.year}", bold=True))

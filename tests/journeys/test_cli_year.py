@@ -274,6 +274,14 @@ def test_who_asks_to_join_gets_an_invitation_that_stands_in_no_run(invited: Cli,
     assert invited.json("letters", "single", CHOICE, code=7)["error"]["code"] == "NoSuchLetter"
 
 
+def test_a_reminder_shows_the_day_that_its_letter_names(invited: Cli) -> None:
+    do_run(invited, "deadline", "2025-05-02")
+    do_run(invited, "reminders", "2025-11-16")
+    (reminder,) = [each for each in invited.json("show", "member", FULL)["letters"] if each["kind"] == "reminder"]
+    shown = invited.json("show", "letter", reminder["letter_id"])["letter"]
+    assert (shown["issued_on"], shown["pay_by"]) == ("2025-11-16", "2025-11-30")
+
+
 def test_a_posted_letter_is_proved_by_the_file_of_the_post(invited: Cli, tmp_path: Path) -> None:
     letter = invited.json("show", "member", FULL)["letters"][0]["letter_id"]
     unknown = "5f0c2f58-0d3e-8a67-8f20-1b7f7a1d9f10"
