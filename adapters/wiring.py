@@ -123,6 +123,7 @@ class Backoffice:
             controls=self.controls,
             crew=self._crew,
             meanwhile=self._show_meanwhile,
+            threads=not isinstance(self.database, Rehearsal),
         )
 
     @cached_property

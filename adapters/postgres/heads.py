@@ -8,7 +8,10 @@ made again (`rebuild_heads`), and compared with replay (`heads_unlike_replay`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from types import GenericAlias
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,8 +25,11 @@ from domain.catalogue import Aggregate
 from domain.ids import StreamId
 from formats.stored import MisshapenEvent, StoredEvents
 
+#: Many streams a row, their states as one JSON list: a wide row each would wake us up for every eighth of them, and
+#: ask for our turn each time while another thread works.
 _LOAD_SQL: Final = """
-SELECT wanted.place, head.version, head.state, tail.last, tail.states
+SELECT array_agg(wanted.place), array_agg(head.version), string_agg(coalesce(head.state, 'null'), ','::bytea),
+       array_agg(tail.last), array_agg(tail.states)
 FROM unnest(%b::uuid[]) WITH ORDINALITY AS wanted(stream, place)
 LEFT JOIN heads AS head ON head.stream = wanted.stream AND head.fold_version = %b
 LEFT JOIN LATERAL (
@@ -31,6 +37,7 @@ LEFT JOIN LATERAL (
     FROM events
     WHERE originator_id = wanted.stream AND originator_version > coalesce(head.version, 0)
 ) AS tail ON true
+GROUP BY wanted.place / %b
 """
 _REPLAY_SQL: Final = """
 SELECT wanted.place, NULL, NULL, tail.last, tail.states
@@ -56,6 +63,8 @@ WHERE originator_version = 1 AND get_byte(uuid_send(originator_id), 13) = %b AND
 ORDER BY originator_id LIMIT %b
 """
 _BEFORE_ALL: Final = UUID(int=0)
+#: Streams whose heads come in one row: more, and the server's answer and our one JSON text take megabytes.
+_TOGETHER: Final = 100
 
 
 def load(
@@ -64,8 +73,13 @@ def load(
     """
     Return the states of many streams in one query, from their heads and the events after them.
     """
-    cursor.execute(_LOAD_SQL, (Uuids(streams), aggregate.fold_version), binary=True)
-    return _folded(cursor, stored, aggregate, streams)
+    cursor.execute(_LOAD_SQL, (Uuids(streams), aggregate.fold_version, _TOGETHER), binary=True)
+    decode = _decoder(GenericAlias(list, type(aggregate.initial) | None))
+    rows = (
+        zip(places, versions, decode(b"[" + heads + b"]"), lasts, tails, strict=True)
+        for places, versions, heads, lasts, tails in cursor.fetchall()
+    )
+    return _folded(chain.from_iterable(rows), stored, aggregate, streams)
 
 
 def replay(
@@ -75,17 +89,20 @@ def replay(
     Return the same from events alone.
     """
     cursor.execute(_REPLAY_SQL, (Uuids(streams),), binary=True)
-    return _folded(cursor, stored, aggregate, streams)
+    return _folded(cursor.fetchall(), stored, aggregate, streams)
 
 
 def _folded(
-    cursor: Cursor[Any], stored: StoredEvents, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]
+    rows: Iterable[tuple[Any, ...]], stored: StoredEvents, aggregate: Aggregate[Any, Any], streams: Sequence[StreamId]
 ) -> dict[StreamId, Loaded[Any]]:
-    decode = state_decoder(aggregate)
+    """
+    Fold rows of a stream's place, its head's version and state (None without a head), and the events after it: the last
+    one's version and all of them as JSON.
+    """
     evolve, initial, read = aggregate.evolve, aggregate.initial, stored.read_stream
     loaded: dict[StreamId, Loaded[Any]] = {}
-    for place, version, head, last, states in cursor.fetchall():
-        state = initial if head is None else decode(head)
+    for place, version, head, last, states in rows:
+        state = initial if head is None else head
         stream = streams[place - 1]
         if states is not None:
             events = read(aggregate, states)
@@ -101,14 +118,15 @@ def state_decoder(aggregate: Aggregate[Any, Any]) -> Callable[[bytes], Any]:
     """
     Return what reads this aggregate's states from head rows.
     """
-    key = type(aggregate.initial)
-    found = _DECODERS.get(key)
-    if found is None:
-        found = _DECODERS[key] = msgspec.json.Decoder(key).decode
-    return found
+    state: Any = type(aggregate.initial)
+    return _decoder(state)
 
 
-_DECODERS: Final[dict[type[Any], Callable[[bytes], Any]]] = {}
+@lru_cache(maxsize=64)
+def _decoder(of: Hashable) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(of).decode
+
+
 encode_state: Final = msgspec.json.Encoder().encode
 
 

@@ -46,6 +46,7 @@ from application.runs.refusals import (
     TooManyParked,
 )
 from application.runs.settle import ControlSource, own_controls
+from application.runs.threads import both
 from domain import run as runs
 from domain.events import Used
 from domain.ids import StreamId
@@ -67,7 +68,7 @@ def _nobody(_done: int, _all: int) -> None:
 class Runs:
     """
     The runs of one back office. `calendar` is empty for jobs that no law dates; `crew` is who works beside this
-    process, `meanwhile` what this one does while they execute.
+    process, `meanwhile` what this one does while they execute. Without `threads`, only one thread asks the database.
     """
 
     store: EventStore
@@ -81,6 +82,7 @@ class Runs:
     limits: Limits = field(default_factory=Limits)
     crew: Crew | None = None
     meanwhile: Meanwhile = _nothing_meanwhile
+    threads: bool = True
     chunk_items: int = CHUNK_ITEMS
 
     # --- Plan --------------------------------------------------------------------------------------------------------
@@ -132,8 +134,9 @@ class Runs:
         job = self.job(planning.key.job)
         self._check_law(planning.key, planned=planning.law_used)
         return PagePlanner(
-            store=self.store, book=self.book, members=self.members, job=job, law=self.law, planning=planning
-        )
+            store=self.store, book=self.book, members=self.members, job=job, law=self.law, planning=planning,
+            ahead=self.threads,
+        )  # fmt: skip
 
     def _register(self, unit: Unit, run: Registered, frozen: Frozen, law_used: tuple[Used, ...]) -> Planned:
         """
@@ -196,8 +199,21 @@ class Runs:
                 registered, actor=actor, workers=several, limits=within, progress=progress, meanwhile=self.meanwhile
             )
         else:
-            self.work(run, actor=actor, name=f"{actor}/1", limits=within, progress=progress)
+            self.work_here(registered, actor=actor, limits=within, progress=progress)
         return self.finish(run, actor=actor)
+
+    def work_here(self, run: Registered, *, actor: str, limits: Limits, progress: Progress) -> None:
+        """
+        Do a started run in this process: two workers, of which one waits for the database while the other one decides.
+        """
+
+        def worker(number: int) -> Callable[[Progress], None]:
+            return lambda told: self.work(run.run, actor=actor, name=f"{actor}/{number}", limits=limits, progress=told)
+
+        if self.threads and run.items > self.chunk_items:
+            both(worker(1), worker(2), progress=progress)
+        else:
+            worker(1)(progress)
 
     def start(self, run: StreamId, *, as_of: date, actor: str, limits: Limits) -> None:
         """

@@ -17,6 +17,7 @@ from application.jobs import Candidate, Job, Turn
 from application.ports import EventStore, Loaded
 from application.runs.digest import encode_basis, encode_decision, item_digest, passed_over_facts
 from application.runs.ports import Item, NotSelected, RunBook, RunKey
+from application.runs.threads import made_ahead
 from domain.catalogue import Aggregate
 from domain.decisions import PassedOver, Selected
 from domain.errors import Refused
@@ -136,19 +137,22 @@ class Reached:
 class PagePlanner:
     """
     Plans pages of one run. Only `decide` must be done in the order of the pages; the rest is the greater part of the
-    work, and is any process's own.
+    work, and is any process's own. With `ahead`, a thread looks at the next page while the present one is decided.
     """
 
     def __init__(
-        self, *, store: EventStore, book: RunBook, members: Members, job: Job, law: Parameters, planning: Planning
-    ) -> None:
+        self, *, store: EventStore, book: RunBook, members: Members, job: Job, law: Parameters, planning: Planning,
+        ahead: bool = False,
+    ) -> None:  # fmt: skip
+        self._ahead = ahead
         self._store, self._book, self._members = store, book, members
         self._job, self._law = job, law
         self._run, self._key, self._first_ogm = planning.run, planning.key, planning.first_ogm
 
     def plans(self, pages: Iterable[Sequence[StreamId]], reached: Reached) -> Iterator[PagePlan]:
-        for streams in pages:
-            yield self.plan(streams, reached)
+        looked_at = (list(self.look_at(streams)) for streams in pages)
+        for page in made_ahead(looked_at) if self._ahead else looked_at:
+            yield self.freeze(self.decide(page, reached))
 
     def plan(self, streams: Sequence[StreamId], reached: Reached) -> PagePlan:
         return self.freeze(self.decide(list(self.look_at(streams)), reached))

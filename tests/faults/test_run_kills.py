@@ -53,6 +53,16 @@ def worker(url: str, run: StreamId, says: Connection) -> None:
         runs.work(run, actor=ANN, name=f"worker {os.getpid()}", progress=tell)
 
 
+def worker_of_two(url: str, run: StreamId, says: Connection) -> None:
+    """
+    The same with two threads.
+    """
+    with open_runs(url, calendar=False) as opened:
+        runs = replace(opened, chunk_items=20)
+        tell = lambda done, _all: says.send(done)  # noqa: E731
+        runs.work_here(runs.registered(run), actor=f"worker {os.getpid()} ", limits=runs.limits, progress=tell)
+
+
 def planner(url: str, _run: StreamId, says: Connection) -> None:
     with open_runs(url, calendar=False) as runs:
         says.send(0)
@@ -186,7 +196,7 @@ def what_the_run_did(url: str) -> list[Any]:
 def workers_that_finished_a_chunk(url: str) -> set[int]:
     with Database(url) as database, database.session(READER) as session:
         names = session.execute("SELECT DISTINCT worker FROM run_chunks WHERE worker LIKE 'worker %'").fetchall()
-    return {int(name.removeprefix("worker ")) for (name,) in names}
+    return {int(name.split()[1]) for (name,) in names}
 
 
 def all_chunks_done(runs: Runs, run: StreamId) -> bool:
@@ -203,15 +213,17 @@ def undisturbed(make_database: Any, template: str) -> list[Any]:
     return what_the_run_did(url)
 
 
+@pytest.mark.parametrize("body", [worker, worker_of_two])
 def test_workers_killed_at_any_moment_leave_the_same_events_as_an_undisturbed_run(
-    make_database: Any, template: str, undisturbed: list[Any]
+    make_database: Any, template: str, undisturbed: list[Any], body: Body
 ) -> None:
+    kills = KILLS // 2  # of each kind of worker
     killed = attempt = hit_at_work = 0
-    while killed < KILLS:
+    while killed < kills:
         url = make_database(like=template)
         with approved_run(url, members=MEMBERS) as (runs, run):
-            killer = Killer(url=url, run=run, body=worker, seed=SEED + attempt)
-            killer.until(partial(all_chunks_done, runs, run), kills=KILLS - killed)
+            killer = Killer(url=url, run=run, body=body, seed=SEED + attempt)
+            killer.until(partial(all_chunks_done, runs, run), kills=kills - killed)
             totals = runs.finish(run, actor=ANN)
             assert (totals.done, totals.refused, totals.parked) == (MEMBERS, 0, 0)
             controls = runs.settle(run, actor=ANN)
@@ -220,7 +232,7 @@ def test_workers_killed_at_any_moment_leave_the_same_events_as_an_undisturbed_ru
         killed, attempt = killed + killer.killed, attempt + 1
         hit_at_work += len(workers_that_finished_a_chunk(url) & set(killer.killed_pids))
         assert killer.killed
-    assert hit_at_work >= KILLS // 2, "most kills must hit a worker in the middle of its work, or they prove nothing"
+    assert hit_at_work >= kills // 2, "most kills must hit a worker in the middle of its work, or they prove nothing"
 
 
 def test_the_same_harness_catches_a_worker_that_sets_its_done_flag_at_the_end(
