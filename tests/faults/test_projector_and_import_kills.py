@@ -10,7 +10,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
-import signal
 from collections.abc import Callable
 from datetime import date
 from multiprocessing.connection import Connection
@@ -28,11 +27,13 @@ from application import take_commands
 from domain.ids import Kind
 from formats.jsonl import write_lines
 from projections.premium_account import PremiumAccount
+from tests.faults.kills import kill_if_there
 from tests.patience import PATIENCE_S
 from tests.world import World, paid
 
 KILLS = int(os.environ.get("BACKOFFICE_TEST_KILLS", "40"))
 SEED = int(os.environ.get("BACKOFFICE_TEST_SEED", "20261121"))
+YEAR_MEMBERS = max(1_500, 40 * KILLS)  # so many that a projector is killed at work to the last
 BATCH_EVENTS = 20
 PART_COMMANDS = 50
 REGISTERED_ON = date(2025, 1, 3)
@@ -103,7 +104,7 @@ def kill_often(body: Callable[..., None], url: str, home: Path, *, kills: int, l
     """
     Start the body again and again and kill it at drawn moments; return how many were killed before they were done.
     """
-    drawn, killed = random.Random(SEED), 0
+    drawn, count = random.Random(SEED), 0
     for _ in range(kills):
         hears, says = PROCESSES.Pipe(duplex=False)
         process = PROCESSES.Process(target=body, args=(url, str(home), says), daemon=True)
@@ -111,13 +112,11 @@ def kill_often(body: Callable[..., None], url: str, home: Path, *, kills: int, l
         says.close()
         assert hears.poll(PATIENCE_S)
         process.join(drawn.uniform(0, life_seconds))
-        if process.is_alive():
-            os.kill(process.pid, signal.SIGKILL)
-            killed += 1
+        count += process.is_alive() and kill_if_there(process)
         process.join(PATIENCE_S)
         process.close()
         hears.close()
-    return killed
+    return count
 
 
 def fund_with_a_year(database: Database, home: Path, *, members: int) -> World:
@@ -145,14 +144,14 @@ def rebuilt(world: World) -> list[Any]:
 
 
 def test_projectors_killed_anywhere_leave_the_rows_of_an_undisturbed_rebuild(database, tmp_path):
-    world = fund_with_a_year(database, tmp_path, members=1_500)
+    world = fund_with_a_year(database, tmp_path, members=YEAR_MEMBERS)
     killed = kill_often(project_right, database.url, tmp_path, kills=KILLS, life_seconds=0.06)
     assert killed > KILLS // 4
     assert standing(world) == rebuilt(world)
 
 
 def test_the_planted_defect_position_first_is_caught_by_the_same_kills(database, tmp_path):
-    world = fund_with_a_year(database, tmp_path, members=1_500)
+    world = fund_with_a_year(database, tmp_path, members=YEAR_MEMBERS)
     kill_often(project_wrong, database.url, tmp_path, kills=KILLS, life_seconds=0.06)
     assert standing(world) != rebuilt(world)
 

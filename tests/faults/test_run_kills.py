@@ -31,6 +31,7 @@ from application.runs.lifecycle import Runs
 from application.runs.ports import Item, OutcomeRow
 from domain.envelope import Commit
 from domain.ids import StreamId, derived_key
+from tests.faults.kills import kill_if_there
 from tests.patience import PATIENCE_S
 from tests.run_house import ANN, BERT, events_of_members, have_members, open_runs
 
@@ -144,8 +145,7 @@ class Killer:
             for process, hears in started:
                 if self.killed < kills:
                     self._let_live_a_while(process, hears)
-                    if process.is_alive():
-                        os.kill(process.pid, signal.SIGKILL)
+                    if process.is_alive() and kill_if_there(process):
                         self.killed_pids.append(process.pid)
             if self.killed < kills:
                 end = time.monotonic() + PATIENCE_S  # as many rounds as there are kills to come
