@@ -143,7 +143,7 @@ def _without_run(runs: Runs, line: Line, as_of: date) -> TodayLine:
 def _with_run(runs: Runs, line: Line, run: Registered, as_of: date) -> TodayLine:
     state = runs.state(run.run)
     totals = runs.book.totals(run.run)
-    status, waits_for = _of_phase(state, as_of=as_of, line=line)
+    status, waits_for = _of_phase(state, run.run, as_of=as_of, line=line)
     return TodayLine(
         job=line.job,
         year=line.year,
@@ -156,7 +156,7 @@ def _with_run(runs: Runs, line: Line, run: Registered, as_of: date) -> TodayLine
     )
 
 
-def _of_phase(state: RunState, *, as_of: date, line: Line) -> tuple[Status, str]:
+def _of_phase(state: RunState, run: StreamId, *, as_of: date, line: Line) -> tuple[Status, str]:
     too_late = line.latest is not None and as_of > line.latest
     match state.phase:
         case "settled":
@@ -167,7 +167,8 @@ def _of_phase(state: RunState, *, as_of: date, line: Line) -> tuple[Status, str]
         case "executed":
             return "waiting", "its settlement"
         case _ if too_late:
-            return "impossible", f"a person: its last day was {line.latest}, nothing is dated back"
+            said = f"a person: its last day was {line.latest}, nothing is dated back"
+            return "impossible", f"{said}; backoffice run abandon {str(run)[:8]}"
         case "planned" if state.needs_approval:
             return "waiting", "the approval of a second person"
         case _:

@@ -168,6 +168,8 @@ def test_today_says_what_is_next_due_late_waiting_done_and_impossible(runs: Runs
     planned = plan(runs, "invitations", date(2026, 1, 21))
     assert told(date(2026, 1, 21))["invitations"] == "waiting"
     assert told(date(2026, 5, 1))["invitations"] == "impossible"
+    (line,) = [each for each in today(runs, as_of=date(2026, 5, 1), since=SINCE) if each.job == "invitations"]
+    assert line.waits_for.endswith(f"nothing is dated back; backoffice run abandon {str(planned.run)[:8]}")
     runs.approve(planned.run, digest=planned.digest, actor=BERT)
     runs.execute(planned.run, as_of=date(2026, 1, 22), actor=ANN)
     runs.settle(planned.run, actor=ANN)
