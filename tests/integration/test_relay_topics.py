@@ -14,6 +14,7 @@ from adapters.kafka.broker import Kafka
 from adapters.kafka.relay import CannotBePublished, Outgoing, Pages
 from adapters.kafka.topics import Topics, TopicsWrong, Wanted
 from formats.contract import Topic
+from tests.patience import eventually
 from tests.table import cases
 
 
@@ -48,6 +49,7 @@ def test_a_topic_with_a_wrong_setting_is_named_and_not_repaired(
     assert topics.create(wanted) == [name]
     assert topics.create(wanted) == []
     _alter(kafka, name, {setting: str(value)})
+    eventually(lambda: topics.find([name])[name].settings[setting] == str(value))
     for ask in (topics.check, topics.create):
         with pytest.raises(TopicsWrong) as refused:
             ask(wanted)
