@@ -187,9 +187,11 @@ class Backoffice:
     def catch_up(self, names: Sequence[str] = (), *, moved: Callable[[int], None] | None = None) -> int:
         """
         Bring read models up to the last recorded event (all of them, without names); return how many events were read.
+
+        Raises Unavailable when the database goes away or is full.
         """
         read = 0
-        with ExitStack() as sessions:
+        with self.database.answering(), ExitStack() as sessions:
             connection, ahead = sessions.enter_context(self.database.connect(OWNER)), None
             if not isinstance(self.database, Rehearsal):  # that has one session, for one thread
                 ahead = sessions.enter_context(self.database.connect(OWNER))

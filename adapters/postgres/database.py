@@ -139,7 +139,7 @@ class Database:
         stay as they are, for the caller to decide again. NotConfirmed when a synchronous standby did not answer.
         """
         try:
-            with self._pool(role).connection() as session:
+            with self.answering(), self._pool(role).connection() as session:
                 unconfirmed = _unconfirmed(session)
                 unconfirmed.clear()
                 yield session
@@ -148,8 +148,17 @@ class Database:
                     raise NotConfirmed
         except PoolTimeout:
             raise self._why_no_session(role) from None
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """
+        Raise Unavailable when the database goes away, runs out of something or waits too long inside the block, also on
+        sessions of its own; serialization failures and deadlocks stay as they are.
+        """
+        try:
+            yield
         except (psycopg.OperationalError, *_STOOD_STILL) as error:
-            if error.sqlstate in _DECIDE_AGAIN:
+            if isinstance(error, PoolTimeout) or error.sqlstate in _DECIDE_AGAIN:
                 raise
             raise self.unavailable(error) from None
 

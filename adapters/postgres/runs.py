@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Any, Final, cast
 
-from psycopg import Connection, Cursor, Error, OperationalError
+from psycopg import Connection, Cursor, Error
 from psycopg.rows import class_row, tuple_row
 
 from adapters.postgres import runs_statements as sql
@@ -297,16 +297,13 @@ def one_alarm(database: Database) -> Iterator[bool]:
 
     Raises Unavailable, also for what the block meets when the database goes away.
     """
-    try:
-        with database.connect(WRITER, autocommit=True) as connection:
-            mine = bool(_one(connection.execute(sql.TRY_ALARM))[0])
-            try:
-                yield mine
-            finally:
-                if mine and not connection.closed:
-                    connection.execute(sql.STOP_ALARM)
-    except OperationalError as error:
-        raise database.unavailable(error) from None
+    with database.answering(), database.connect(WRITER, autocommit=True) as connection:
+        mine = bool(_one(connection.execute(sql.TRY_ALARM))[0])
+        try:
+            yield mine
+        finally:
+            if mine and not connection.closed:
+                connection.execute(sql.STOP_ALARM)
 
 
 def unit_connection(unit: Unit) -> Connection[Any]:

@@ -12,6 +12,7 @@ from adapters.postgres import rows as rows_of_tables
 from adapters.postgres.database import OWNER
 from adapters.postgres.projector import Fenced, MadeByAnotherVersion, Projector
 from adapters.postgres.rows import schema_of
+from domain.errors import Unavailable
 from projections.premium_account import PremiumAccount
 from tests.world import World, paid
 
@@ -185,6 +186,22 @@ def test_rows_and_position_move_together_or_not_at_all(fund):
     assert content_of(fund, "premium_account") == before
     fund.backoffice.catch_up()
     assert content_of(fund, "premium_account") != before
+
+
+def test_a_session_that_ends_under_a_projector_is_said_in_a_sentence_and_the_next_goes_on(fund, monkeypatch):
+    take = Projector.apply
+
+    def cut_off(self, *args, **named):
+        with fund.backoffice.database.connect(None, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [self._connection.info.backend_pid])
+        take(self, *args, **named)
+
+    fund.register(born_on=date(1980, 1, 1))
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Projector, "apply", cut_off)
+        with pytest.raises(Unavailable, match="was lost"):
+            fund.backoffice.catch_up(("members",))
+    assert fund.backoffice.catch_up(("members",)) > 0
 
 
 @pytest.mark.parametrize(("batch_events", "looks_ahead"), [(1, True), (7, True), (7, False), (1_000, True)])
