@@ -94,8 +94,11 @@ def _show_suggested(found: Suggested) -> None:
     heading("It may be the money of")
     rows = [(each.member, euros(each.open_cents), "; ".join(each.why)) for each in found.suggestions]
     table(("member", "open", "because"), rows, right=("open",))
-    out("To allocate it:")
-    out(f'  backoffice worklist allocate {found.movement} {found.suggestions[0].member} --reason "..."')
+    first, *others = found.suggestions
+    equal = any(each.weight == first.weight for each in others)
+    out("Several are as likely; to allocate it to one of them:" if equal else "To allocate it:")
+    member = "MEMBER" if equal else first.member
+    out(f'  backoffice worklist allocate {found.movement} {member} --reason "..."')
 
 
 @worklist_command.command("allocate")

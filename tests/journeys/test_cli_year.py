@@ -19,6 +19,7 @@ from tests.cli_fund import (
     WALLOON,
     five_members,
     lines_of,
+    newcomer,
     paid,
     write_commands,
     write_statement,
@@ -272,6 +273,22 @@ def test_who_asks_to_join_gets_an_invitation_that_stands_in_no_run(invited: Cli,
     assert pdf.stat().st_mode & 0o777 == 0o600
     assert Path(again["path"]).read_bytes() == pdf.read_bytes()
     assert invited.json("letters", "single", CHOICE, code=7)["error"]["code"] == "NoSuchLetter"
+
+
+def test_of_two_who_are_as_likely_none_is_put_in_the_command_to_copy(cli: Cli, tmp_path: Path) -> None:
+    two = [newcomer(number, member, iban=PAYER) for number, member in enumerate((FULL, CHOICE), start=1)]
+    cli("import", write_commands(tmp_path / "members.jsonl", two), "--on", "2025-01-15")
+    do_run(cli, "invitations", "2025-01-20")
+    movement = paid(1, "zorgpremie", 6400, date(2025, 4, 1), iban=PAYER)
+    cli("import", write_statement(tmp_path / "a.cod", 1, date(2025, 4, 1), [movement]), "--on", "2025-04-02")
+    (held,) = cli.json("show", "worklist", "movements")["items"]
+
+    told = cli("worklist", "suggest", held["id"])
+
+    assert (
+        f"Several are as likely; to allocate it to one of them:\n  backoffice worklist allocate {held['id']} MEMBER"
+        in told
+    )
 
 
 def test_a_reminder_shows_the_day_that_its_letter_names(invited: Cli) -> None:
