@@ -13,6 +13,7 @@ import click
 from console.asking import Asked, asks, back_office
 from console.exits import Exit
 from console.output import give, out, table
+from domain.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,14 +50,20 @@ def doctor_command(asked: Asked, everything: bool) -> None:
 
 
 def _checks(backoffice: Backoffice, *, everything: bool) -> Sequence[Check]:
+    from adapters.postgres.embedded import EmbeddedServer
     from adapters.postgres.heartbeats import alarm_lives
     from adapters.postgres.proofs import cents_agree, heads_agree
-    from adapters.postgres.self_check import Surroundings, self_check
+    from adapters.postgres.self_check import Check, Surroundings, self_check
 
-    around = Surroundings(os.environ, backoffice.clock, Path(backoffice.settings.home))
-    backoffice.catch_up()
+    settings = backoffice.settings
+    data = EmbeddedServer(settings.embedded_directory).status().place if settings.embedded else None
+    checks = self_check(backoffice.database, Surroundings(os.environ, backoffice.clock, Path(settings.home), data))
+    try:
+        backoffice.catch_up()
+    except Unavailable as away:  # the disk is full, say: what can be seen without it is what a person asks for now
+        return [*checks, Check("read models", False, str(away))]
     return [
-        *self_check(backoffice.database, around),
+        *checks,
         *cents_agree(backoffice.database, backoffice.store),
         heads_agree(backoffice.store, everything=everything),
         alarm_lives(backoffice.database, now=backoffice.clock.now()),

@@ -46,19 +46,21 @@ class Check(NamedTuple):
 
 class Surroundings(NamedTuple):
     """
-    What is looked at besides the database: the environment, this machine's clock and the folder that must have room.
+    What is looked at besides the database: the environment, this machine's clock and the folders that must have room:
+    the home, and that of an embedded database, which may lie on another disk.
     """
 
     environment: Mapping[str, str]
     clock: Clock
     home: Path
+    data: Path | None = None
 
 
 def self_check(database: Database, around: Surroundings) -> Sequence[Check]:
     """
     Look at everything (`backoffice doctor`), good and bad. A database that cannot be reached is one bad check.
     """
-    checks = [_switch(around.environment), _time_zones(), _room(around.home)]
+    checks = [_switch(around.environment), _time_zones(), *_rooms(around)]
     try:
         with database.connect(None, autocommit=True) as session:
             checks += [_answers(database, session), *_settings(session), *_server(session, around.clock)]
@@ -91,14 +93,21 @@ def _time_zones() -> Check:
     return Check("time zones", True, "Europe/Brussels is known, with its summer time.")
 
 
-def _room(home: Path) -> Check:
-    folder = next(path for path in (home, *home.parents) if path.exists())
+def _rooms(around: Surroundings) -> Iterable[Check]:
+    home = next(path for path in (around.home, *around.home.parents) if path.exists())
+    yield _room("disk", home)
+    data = around.data
+    if data is not None and data.exists() and data.stat().st_dev != home.stat().st_dev:
+        yield _room("disk of the database", data)
+
+
+def _room(name: str, folder: Path) -> Check:
     free = shutil.disk_usage(folder).free
     size = f"{free // 2**20} MB free"
     if free < FREE_BYTES_MIN:
         needs = f"{FREE_BYTES_MIN // 2**20} MB are wanted before a run"
-        return Check("disk", False, f"Only {size} in {folder}, and {needs}; make room there.")
-    return Check("disk", True, f"{size} in {folder}.")
+        return Check(name, False, f"Only {size} in {folder}, and {needs}; make room there.")
+    return Check(name, True, f"{size} in {folder}.")
 
 
 # --- The server ------------------------------------------------------------------------------------------------------

@@ -157,6 +157,14 @@ def test_too_little_room_is_named(database, around, monkeypatch):
     assert f"{2**50} MB are wanted before a run; make room there" in said
 
 
+def test_the_disk_of_an_embedded_database_that_lies_elsewhere_is_looked_at_too(database, around):
+    def disks(data):
+        return [each.name for each in self_check(database, around._replace(data=data)) if each.name.startswith("disk")]
+
+    assert disks(around.home) == disks(Path("/not/yet/made")) == ["disk"]
+    assert disks(Path("/proc")) == ["disk", "disk of the database"]
+
+
 def test_an_ended_session_is_no_crash_of_the_check(as_made):
     class Cutting:
         """

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from adapters.ctrl_c import unheard_by_who_is_started
-from adapters.postgres.database import Database
+from adapters.postgres.database import Database, DatabaseFull
 from adapters.run_workers import WorkersStopped
 from console.stopping import at_the_end_of_a_part
 from tests.cli import ROOT, Cli, command_of
@@ -249,6 +249,18 @@ def test_a_full_disk_of_the_database_is_said_in_the_middle_of_reading_too(
     said = cli.say("today")
     assert said.code == 6
     assert said.err.startswith("backoffice: The disk of the database is full; this step was not recorded")
+
+
+def test_doctor_says_what_it_sees_when_the_disk_is_too_full_to_catch_up(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise DatabaseFull
+
+    monkeypatch.setattr("adapters.wiring.Backoffice.catch_up", full)
+    found = {each["name"]: each for each in cli.json("doctor", code=1)["checks"]}
+    assert found["database"]["ok"]
+    assert found["read models"]["sentence"].startswith("The disk of the database is full")
 
 
 def test_a_mistake_in_the_program_gets_a_number_and_the_trace_stays_in_the_journal(
