@@ -150,7 +150,7 @@ def _add(
         unit="affiliations/s", ours="plan, execute and premium_account, with the members loaded, every decision frozen and hashed",
         against="get, decide, save one by one; no plan, no members, no read model",
         ours_value=rate["one process"], against_value=rate["stock"], ratio=rate["one process"] / rate["stock"],
-        target=30, stretch=60, limit="one process's Python: see the laps and the profile",
+        target=30, stretch=60, limit="one process's Python, which two threads take in turns while the other waits for the server; the profile sees the first of them",
         details=[
             f"ours: {cost(took['one process'])}; rates {spread(took['one process'])}",
             "laps of one turn: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in one.items()),

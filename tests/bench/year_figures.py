@@ -204,7 +204,7 @@ def memory(bench: Bench) -> None:
         name="memory", what=f"peak memory of a run (plan, approve, execute, settle, all in one process) over {many:,} members against {few:,}",
         unit="MiB", ours=f"{many:,} members", against=f"{few:,} members", ours_value=large.peak_mib,
         against_value=small.peak_mib, ratio=large.peak_mib / small.peak_mib, target=1.1, stretch=1.0, at_most=True,
-        limit="the read model that the run is settled against: 20,000 events at a time, and the next ones read meanwhile; plan and execution hold 2,000 members and need 50 MiB less; nothing grows with the fund",
+        limit="the read model that the run is settled against: 20,000 events at a time, and the next ones read meanwhile; plan and execution hold two pages of 2,000 members and need 40 MiB less; nothing grows with the fund",
         details=[f"{many / large.seconds:,.0f} members/s with {many:,}, {few / small.seconds:,.0f} with {few:,}"],
     ))  # fmt: skip
 
