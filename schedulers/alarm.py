@@ -100,19 +100,20 @@ class AlarmClock:
         Ring now and every minute until the process is told to stop; a run that is under way is finished first, also
         when that is the first ring's. What could not be done, as when the database is away, is told and asked again.
 
-        Raises ClockWentBack, ClockFarAhead, also when the clock jumps later on.
+        Raises ClockWentBack and ClockFarAhead, and a mistake of ours, also when that is in a later ring.
         """
-        jumped: list[Refused] = []
+        ended: list[Exception] = []
 
         def ring() -> None:
             try:
                 self.ring()
-            except (ClockWentBack, ClockFarAhead) as refusal:
-                jumped.append(refusal)
+            except Exception as error:
+                if isinstance(error, BackofficeError) and not isinstance(error, ClockWentBack | ClockFarAhead):
+                    self.tell(f"{brussels_day(self.clock.now())}: nothing could be done: {error}")
+                    return
+                ended.append(error)  # the scheduler would print it, with its trace, and ring on
                 if scheduler.running:
                     scheduler.shutdown(wait=False)
-            except BackofficeError as refusal:
-                self.tell(f"{brussels_day(self.clock.now())}: nothing could be done: {refusal}")
 
         scheduler = scheduler_of(ring, every_seconds=EVERY_SECONDS)
         told_to_stop = threading.Event()
@@ -129,10 +130,10 @@ class AlarmClock:
         for which in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(which, stop)
         ring()
-        if not jumped:
+        if not ended:
             scheduler.start()
-        if jumped:
-            raise jumped[0]
+        if ended:
+            raise ended[0]
 
 
 def check_clock(now: datetime, life: SignsOfLife) -> None:

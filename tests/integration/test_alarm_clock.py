@@ -136,6 +136,24 @@ def test_a_database_that_is_away_is_told_and_asked_again(fund: World, monkeypatc
     assert next(rings, None) is None
 
 
+def test_a_mistake_of_ours_in_a_later_ring_ends_the_alarm_clock_as_one_in_the_first_does(
+    fund: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rings = iter([True])
+
+    @contextmanager
+    def wrong_later() -> Iterator[bool]:
+        if not next(rings, False):
+            raise LookupError("a mistake of ours")
+        yield True
+
+    monkeypatch.setattr(alarm, "EVERY_SECONDS", 1)
+    recorded = Heartbeats(fund.backoffice.database).last_recorded()
+    assert recorded is not None
+    with usual_signals(), pytest.raises(LookupError, match="a mistake of ours"):
+        replace(clock_of(fund, recorded + timedelta(minutes=1)), only_one=wrong_later).run()
+
+
 def test_a_session_that_ends_while_the_alarm_rings_is_said_in_a_sentence(fund: World) -> None:
     database = fund.backoffice.database
     with pytest.raises(Unavailable, match="was lost"), one_alarm(database) as mine:  # noqa: PT012 - the block is the ring
