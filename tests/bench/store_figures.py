@@ -279,7 +279,7 @@ def sealing(bench: Bench) -> None:
     """
     What sealing adds to an append in which every tenth event has a personal field.
     """
-    ids = material.members(bench.size(10_000, 200), seed=bench.seed)
+    ids = material.members(bench.size(30_000, 200), seed=bench.seed)
     some = [material.History(material.affiliation_of(member), _one_in_ten(number)) for number, member in enumerate(ids)]
     events = sum(len(history.events) for history in some)
     sealed = [material.changes(batch) for batch in material.batches(some, EVENTS_A_COMMIT)]
