@@ -18,7 +18,7 @@ from domain.errors import Unavailable
 OWNER_ONLY: Final = 0o600
 _FOLDER_OWNER_ONLY: Final = 0o700
 #: What a disk says that has no room for us, or fails.
-NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 class NoRoom(Unavailable):
@@ -44,7 +44,7 @@ def write_safely(path: Path, chunks: Iterable[bytes]) -> None:
     Write a new file and wait until the disk has it. Raises FileExistsError and NoRoom.
     """
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    with no_room_said(path), os.fdopen(number, "wb") as out:
+    with _no_room_said(path), os.fdopen(number, "wb") as out:
         for chunk in chunks:
             out.write(chunk)
         out.flush()
@@ -52,14 +52,14 @@ def write_safely(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 @contextmanager
-def no_room_said(path: Path) -> Iterator[None]:
+def _no_room_said(path: Path) -> Iterator[None]:
     """
     Raise NoRoom when the disk cannot take what the block writes to a file, and leave nothing of the file behind.
     """
     try:
         yield
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if error.errno not in _NO_ROOM:
             raise
         path.unlink(missing_ok=True)
         raise NoRoom(folder=path.parent) from error

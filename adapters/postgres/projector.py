@@ -7,13 +7,13 @@ A worker whose position is not the stored one is fenced.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from psycopg import Connection, Cursor
 
 from adapters.postgres.rows import RowWriter, make_tables, schema_of
 from application.ports import Feed
+from application.threads import made_ahead
 from domain.envelope import Envelope
 from domain.errors import Conflict, Unavailable
 from projections.model import ReadModel, StreamRows
@@ -77,7 +77,10 @@ class Projector:
         target = self._feed.high_water()
         if until is not None:
             target = min(target, until)
-        for batch in self._batches(target):
+        if self.position >= target:
+            return 0  # asked every moment, mostly for nothing: no thread for that
+        batches = self._batches(target)
+        for batch in made_ahead(batches) if self._ahead else batches:
             self.apply(batch.events, reached=batch.reached, found=batch.found)
             read += len(batch.events)
             if moved is not None:
@@ -88,14 +91,10 @@ class Projector:
         """
         Give batch after batch.
         """
-        if self.position >= target:
-            return
-        with ThreadPoolExecutor(1) as thread:  # it starts with the first thing to do
-            batch = self._read(self.position, target)
-            while batch.reached < target:
-                upcoming = thread.submit(self._read, batch.reached, target) if self._ahead else None
-                yield batch
-                batch = upcoming.result() if upcoming else self._read(batch.reached, target)
+        reached = self.position
+        while reached < target:
+            batch = self._read(reached, target)
+            reached = batch.reached
             yield batch
 
     def _read(self, after: int, target: int) -> _Batch:

@@ -46,7 +46,7 @@ from application.runs.refusals import (
     TooManyParked,
 )
 from application.runs.settle import ControlSource, own_controls
-from application.runs.threads import both
+from application.threads import both
 from domain import run as runs
 from domain.events import Used
 from domain.ids import StreamId

@@ -17,7 +17,7 @@ from application.jobs import Candidate, Job, Turn
 from application.ports import EventStore, Loaded
 from application.runs.digest import encode_basis, encode_decision, item_digest, passed_over_facts
 from application.runs.ports import Item, NotSelected, RunBook, RunKey
-from application.runs.threads import made_ahead
+from application.threads import made_ahead
 from domain.catalogue import Aggregate
 from domain.decisions import PassedOver, Selected
 from domain.errors import Refused

@@ -1,6 +1,6 @@
 """
-A second thread of the process that does a run. Python lets one of the two work at a time; what one waits for the
-database, the other uses.
+A second thread, for what is long: runs and read models. Python lets one of the two work at a time; what one waits for
+the database, the other uses.
 """
 
 from __future__ import annotations

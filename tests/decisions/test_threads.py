@@ -1,5 +1,5 @@
 """
-Two threads of one run: what is made ahead comes in its order, and neither goes on when the other one failed.
+Two threads: what is made ahead comes in its order, and neither goes on when the other one failed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from application.ports import Progress
-from application.runs.threads import both, made_ahead
+from application.threads import both, made_ahead
 from tests.patience import PATIENCE_S
 
 
